@@ -1,0 +1,131 @@
+//! What the pipeline tells its caller while it works, and how the caller
+//! stops it.
+//!
+//! The library prints nothing: workers send [`Event`]s, and the command line
+//! decides how they look.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use crate::types::{Class, Diagnostic};
+
+/// Something worth showing while work goes on.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A piece of work began. `task` is unique among the ones under way.
+    Started {
+        /// Names the task, such as `rust-std-thumbv7em-none-eabihf`.
+        task: String,
+        /// What is done to it.
+        stage: Stage,
+        /// Total in bytes, where known.
+        total: Option<u64>,
+    },
+    /// Bytes done since the last such event.
+    Progress {
+        /// The task of [`Event::Started`].
+        task: String,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// A piece of work ended well.
+    Finished {
+        /// The task of [`Event::Started`].
+        task: String,
+        /// What was done.
+        stage: Stage,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// Another process does the same work; we wait for it.
+    Waiting {
+        /// The task of [`Event::Started`].
+        task: String,
+        /// Who has it, as far as known: `process 4711, compiling`.
+        holder: String,
+    },
+    /// Something the user should know although the work goes on.
+    Warning(String),
+}
+
+/// What is done to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The channel manifest is fetched and resolved.
+    Resolve,
+    /// An archive is downloaded.
+    Download,
+    /// An archive is unpacked into the store.
+    Unpack,
+    /// A target is compiled.
+    Build,
+    /// Trees are linked into the output.
+    Link,
+}
+
+/// Receives events, from any thread.
+pub trait Observer: Sync {
+    /// Takes one event; must not block for long.
+    fn event(&self, event: Event);
+}
+
+/// Ignores every event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _event: Event) {}
+}
+
+/// Set by a signal handler, looked at by all workers between steps.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicU8>);
+
+/// The work was stopped by a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cancelled {
+    /// SIGINT: the user.
+    #[error("interrupted")]
+    Interrupt,
+    /// SIGTERM or SIGHUP: somebody else.
+    #[error("terminated")]
+    Terminate,
+}
+
+impl Diagnostic for Cancelled {
+    fn class(&self) -> Class {
+        match self {
+            Self::Interrupt => Class::Interrupted,
+            Self::Terminate => Class::Terminated,
+        }
+    }
+}
+
+impl Cancel {
+    /// Asks all workers to stop.
+    pub fn set(&self, why: Cancelled) {
+        let code = match why {
+            Cancelled::Interrupt => 1,
+            Cancelled::Terminate => 2,
+        };
+        // The first reason stays.
+        let _ = self
+            .0
+            .compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Why to stop, if so.
+    pub fn get(&self) -> Option<Cancelled> {
+        match self.0.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(Cancelled::Interrupt),
+            _ => Some(Cancelled::Terminate),
+        }
+    }
+
+    /// An error once somebody asked to stop.
+    pub fn check(&self) -> Result<(), Cancelled> {
+        self.get().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,1 @@
+//! Bytes from a dist server: the channel manifest, and component archives.

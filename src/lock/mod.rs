@@ -1,0 +1,126 @@
+//! `sysroot.lock`: what a request was resolved to, with hashes.
+//!
+//! The request is stored beside each result, so that staleness is judged by
+//! meaning and reported by field, never by a hash of the manifest file.
+//! No I/O: text in, value out, and back, byte for byte reproducible.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::TargetRequest;
+use crate::recipe::BuildOptions;
+use crate::types::{
+    Channel, ComponentId, ComponentName, Date, RecipeKey, RelPath, Sha256, SpecDigest, TreeDigest,
+    Triple,
+};
+
+/// The content of a `sysroot.lock`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// The channel asked for.
+    pub channel: Channel,
+    /// The hosts asked for; all of them are locked.
+    pub hosts: BTreeSet<Triple>,
+    /// The components asked for, as written in the manifest.
+    pub components: BTreeSet<ComponentName>,
+    /// The compiler that the channel was resolved to.
+    pub toolchain: LockedToolchain,
+    /// Every archive that any host needs; empty for the system's toolchain.
+    pub archives: BTreeMap<ComponentId, LockedComponent>,
+    /// The targets by name.
+    pub targets: BTreeMap<Triple, LockedTarget>,
+}
+
+/// The compiler a lock names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockedToolchain {
+    /// A toolchain of upstream's archive.
+    Dist {
+        /// The day of the channel manifest.
+        date: Date,
+        /// `pkg.rustc.version`, such as `1.97.0-nightly (e50aa6fba 2026-05-19)`.
+        rustc: String,
+        /// The compiler's full commit hash, where the manifest states it.
+        commit: Option<String>,
+        /// The channel manifest's path below the dist server's root.
+        manifest_path: RelPath,
+        /// SHA-256 of the channel manifest's bytes; informative, because
+        /// mirrors may rewrite it while the component hashes agree.
+        manifest_sha256: Sha256,
+    },
+    /// The machine's own toolchain.
+    System {
+        /// First line of `rustc -vV`, such as `rustc 1.96.0 (ac68faa20 2026-05-25)`.
+        rustc: String,
+        /// `commit-hash` of `rustc -vV`.
+        commit: String,
+        /// First line of `cargo -V`.
+        cargo: String,
+        /// Tree digest of rust-src's `library` directory.
+        rust_src: TreeDigest,
+    },
+}
+
+/// One archive in the formats upstream offers; at least one is present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedComponent {
+    /// The `.tar.xz`.
+    pub xz: Option<LockedArchive>,
+    /// The `.tar.gz`.
+    pub gz: Option<LockedArchive>,
+}
+
+impl LockedComponent {
+    /// The hash that stands for the component in recipe keys: that of the
+    /// `.tar.xz` where there is one.
+    pub fn identity(&self) -> Option<Sha256> {
+        self.xz
+            .as_ref()
+            .or(self.gz.as_ref())
+            .map(|archive| archive.sha256)
+    }
+}
+
+/// One archive file on any dist server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedArchive {
+    /// Path below the dist server's root.
+    pub path: RelPath,
+    /// SHA-256 of the whole file.
+    pub sha256: Sha256,
+}
+
+/// One target: the request, and what it was resolved to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedTarget {
+    /// What the manifest asked for when this was resolved.
+    pub request: TargetRequest,
+    /// Digest of the raw bytes of the spec, for a custom target.
+    pub spec: Option<SpecDigest>,
+    /// How the target is obtained.
+    pub source: LockedSource,
+}
+
+/// How a locked target is obtained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockedSource {
+    /// Upstream's `rust-std`; its archive is in [`Lock::archives`].
+    Download,
+    /// The system toolchain's own copy.
+    System,
+    /// Compiled from rust-src.
+    Build {
+        /// The options with every default filled in.
+        options: BuildOptions,
+        /// The key, and the pin once built, for each host.
+        hosts: BTreeMap<Triple, LockedBuild>,
+    },
+}
+
+/// A compiled target on one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockedBuild {
+    /// Key of the recipe.
+    pub key: RecipeKey,
+    /// The digest that the compiled tree must have, once somebody built it.
+    pub pin: Option<TreeDigest>,
+}

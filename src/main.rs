@@ -1,0 +1,3 @@
+//! The `sysroot` command.
+
+fn main() {}

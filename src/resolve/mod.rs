@@ -1,0 +1,1 @@
+//! Manifest and channel manifest to lock.

@@ -1,0 +1,240 @@
+//! The channel line of the manifest, and the date in it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A calendar day of upstream's archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(jiff::civil::Date);
+
+/// The first day with a nightly in the version 2 manifest format.
+const FIRST: jiff::civil::Date = jiff::civil::date(2016, 3, 7);
+
+impl Date {
+    /// Wraps a calendar date.
+    pub const fn new(date: jiff::civil::Date) -> Self {
+        Self(date)
+    }
+
+    /// The calendar date.
+    pub const fn get(self) -> jiff::civil::Date {
+        self.0
+    }
+
+    /// Whether the date is later than two days after `today`, which no honest
+    /// server can serve yet, whatever its time zone.
+    pub fn is_far_future(self, today: Self) -> bool {
+        today.0.saturating_add(jiff::Span::new().days(2)) < self.0
+    }
+}
+
+/// Why a text is no channel, release or date.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChannelError {
+    /// Not `YYYY-MM-DD`, or no day of the calendar.
+    #[error("`{}` is not a date of the form YYYY-MM-DD", .0.escape_debug())]
+    Date(String),
+    /// Before upstream's first dated nightly in this format.
+    #[error("{0} is before the first dated release, {first}", first = FIRST)]
+    TooEarly(Date),
+    /// A channel without a date moves, so it cannot be locked by name.
+    #[error("`{0}` moves every day; name a date, such as `{0}-2026-05-20`")]
+    Moving(String),
+    /// Nothing known.
+    #[error(
+        "`{}` is not a channel: expected `nightly-YYYY-MM-DD`, `beta-YYYY-MM-DD`, a release such as \
+         `1.96.0`, or `system`", .0.escape_debug()
+    )]
+    Unknown(String),
+}
+
+impl FromStr for Date {
+    type Err = ChannelError;
+
+    fn from_str(text: &str) -> Result<Self, ChannelError> {
+        let fail = || ChannelError::Date(text.chars().take(64).collect());
+        let shape = text.len() == 10
+            && text.bytes().enumerate().all(|(i, b)| match i {
+                4 | 7 => b == b'-',
+                _ => b.is_ascii_digit(),
+            });
+        if !shape {
+            return Err(fail());
+        }
+        let date: jiff::civil::Date = text.parse().map_err(|_| fail())?;
+        if date < FIRST {
+            Err(ChannelError::TooEarly(Self(date)))
+        } else {
+            Ok(Self(date))
+        }
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A stable release, such as 1.96.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release {
+    major: u16,
+    minor: u16,
+    patch: u16,
+}
+
+impl FromStr for Release {
+    type Err = ChannelError;
+
+    fn from_str(text: &str) -> Result<Self, ChannelError> {
+        let fail = || ChannelError::Unknown(text.chars().take(64).collect());
+        let number = |part: Option<&str>| -> Option<u16> {
+            let part = part?;
+            let canonical = part == "0" || !part.starts_with('0');
+            (canonical && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok())?
+        };
+        let mut parts = text.split('.');
+        let release = (
+            number(parts.next()),
+            number(parts.next()),
+            number(parts.next()),
+        );
+        match (release, parts.next()) {
+            ((Some(major), Some(minor), Some(patch)), None) => Ok(Self {
+                major,
+                minor,
+                patch,
+            }),
+            _ => Err(fail()),
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Which compiler a project uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// `nightly-YYYY-MM-DD`.
+    Nightly(Date),
+    /// `beta-YYYY-MM-DD`.
+    Beta(Date),
+    /// A release such as `1.96.0`.
+    Stable(Release),
+    /// The toolchain that is already on the machine.
+    System,
+}
+
+impl Channel {
+    /// The channel's dated day, where its name has one.
+    pub const fn date(self) -> Option<Date> {
+        match self {
+            Self::Nightly(date) | Self::Beta(date) => Some(date),
+            Self::Stable(_) | Self::System => None,
+        }
+    }
+
+    /// The channel manifest's path below the dist server's root, which is
+    /// also rustup's; `None` for the system's toolchain.
+    pub fn manifest_path(self) -> Option<String> {
+        match self {
+            Self::Nightly(date) => Some(format!("dist/{date}/channel-rust-nightly.toml")),
+            Self::Beta(date) => Some(format!("dist/{date}/channel-rust-beta.toml")),
+            Self::Stable(release) => Some(format!("dist/channel-rust-{release}.toml")),
+            Self::System => None,
+        }
+    }
+}
+
+impl FromStr for Channel {
+    type Err = ChannelError;
+
+    fn from_str(text: &str) -> Result<Self, ChannelError> {
+        match text {
+            "system" => return Ok(Self::System),
+            "nightly" | "beta" => return Err(ChannelError::Moving(text.to_owned())),
+            _ => {}
+        }
+        if let Some(date) = text.strip_prefix("nightly-") {
+            Ok(Self::Nightly(date.parse()?))
+        } else if let Some(date) = text.strip_prefix("beta-") {
+            Ok(Self::Beta(date.parse()?))
+        } else {
+            Ok(Self::Stable(text.parse()?))
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nightly(date) => write!(f, "nightly-{date}"),
+            Self::Beta(date) => write!(f, "beta-{date}"),
+            Self::Stable(release) => write!(f, "{release}"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+macro_rules! serde_as_text {
+    ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+serde_as_text!(Date, Release, Channel);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_round_trip() {
+        for text in ["nightly-2026-05-20", "beta-2026-05-20", "1.96.0", "system"] {
+            assert_eq!(text.parse::<Channel>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn case_150_texts_that_name_no_day_are_refused() {
+        for bad in [
+            "nightly",
+            "nightly-2026-02-30",
+            "nightly-2012-01-01",
+            "nightly-2026-05-20\n",
+            "nightly-10000-01-01",
+            "nightly-+026-05-20",
+            "stable",
+            "1.96",
+            "01.96.0",
+            "",
+        ] {
+            assert!(bad.parse::<Channel>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn case_046_two_days_ahead_is_the_future() {
+        let today: Date = "2026-05-20".parse().unwrap();
+        assert!(!"2026-05-22".parse::<Date>().unwrap().is_far_future(today));
+        assert!("2026-05-23".parse::<Date>().unwrap().is_far_future(today));
+        assert!("9999-12-31".parse::<Date>().unwrap().is_far_future(today));
+    }
+}
