@@ -23,3 +23,6 @@ pub mod sys;
 
 pub mod build;
 pub mod fetch;
+pub mod materialize;
+pub mod plan;
+pub mod store;

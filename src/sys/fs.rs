@@ -78,13 +78,30 @@ fn point(_operation: &'static str, _path: &Path) -> Result<()> {
 ///
 /// A FIFO, device or directory is an error of kind `InvalidInput`.
 pub fn open_regular(path: &Path) -> Result<File> {
+    open_with(path, false)
+}
+
+/// Like [`open_regular`], and refuses a symbolic link at the last component.
+pub fn open_no_follow(path: &Path) -> Result<File> {
+    open_with(path, true)
+}
+
+fn open_with(path: &Path, no_follow: bool) -> Result<File> {
     let mut options = fs::OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     {
+        use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+        let extra = if no_follow {
+            OFlags::NOFOLLOW
+        } else {
+            OFlags::empty()
+        };
+        options.custom_flags((OFlags::NONBLOCK | extra).bits().cast_signed());
     }
+    #[cfg(not(unix))]
+    let _ = no_follow;
     let file = at("open", path, options.open(path))?;
     if at("inspect", path, file.metadata())?.is_file() {
         return Ok(file);
@@ -209,6 +226,28 @@ pub fn create_new(path: &Path) -> Result<File> {
         .create_new(true)
         .open(path);
     at("create", path, file)
+}
+
+/// Creates a file that must not exist yet, for writing now and for reading
+/// only later: its mode is 0444 or 0555, less the user's mask.
+pub fn create_read_only(path: &Path, executable: bool) -> Result<File> {
+    point("create", path)?;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(if executable { 0o555 } else { 0o444 });
+    }
+    #[cfg(not(unix))]
+    let _ = executable;
+    at("create", path, options.open(path))
+}
+
+/// Copies the rest of one open file to another, inside the kernel where it can.
+pub fn copy_all(from: &mut File, to: &mut File, path: &Path) -> Result<u64> {
+    point("write", path)?;
+    at("write", path, io::copy(from, to))
 }
 
 /// Writes all bytes to an open file; `path` is for the message.

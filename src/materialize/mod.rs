@@ -1,0 +1,508 @@
+//! Trees into a project's output directory.
+//!
+//! Each area is staged beside its place, checked against its listing while it
+//! arrives, and exchanged with the old one by one rename. Areas that did not
+//! change are not touched. Nothing is written outside the output directory,
+//! whatever stands in it: every directory on the way is checked to be one.
+
+mod area;
+mod link;
+mod state;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+pub use area::{Area, AreaDigest, Conflict, Content, areas};
+pub use link::{LinkMode, PlaceError, hash};
+pub use state::{AreaState, STATE_FILE, Stamp, State};
+
+use crate::events::{Cancel, Cancelled};
+use crate::sys::fs::{self, FsError};
+use crate::types::{Class, Diagnostic, Listing, RelPath, TreeDigest};
+
+/// The output could not be brought into its state.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterializeError {
+    /// A file operation failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A stored tree is not what its listing says.
+    #[error("`{path}` of tree {tree} is damaged in the store")]
+    Damaged {
+        /// The tree.
+        tree: TreeDigest,
+        /// The file.
+        path: RelPath,
+        /// What differs.
+        #[source]
+        source: PlaceError,
+    },
+    /// The output directory exists and is not ours.
+    #[error("`{}` exists and was not made by sysroot", .0.display())]
+    Foreign(PathBuf),
+    /// Something in the output that must be a directory is none.
+    #[error("`{}` is not a directory", .0.display())]
+    NotADirectory(PathBuf),
+    /// The user stopped the work.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl Diagnostic for MaterializeError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Fs(e) => e.class(),
+            Self::Damaged { .. } => Class::Integrity,
+            Self::Foreign(_) | Self::NotADirectory(_) => Class::FileSystem,
+            Self::Cancelled(e) => e.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Fs(e) => e.hint(),
+            Self::Damaged { .. } => Some("run `sysroot sync` again".to_owned()),
+            Self::Foreign(path) | Self::NotADirectory(path) => Some(format!(
+                "move `{}` away and run `sysroot sync` again",
+                path.display()
+            )),
+            Self::Cancelled(_) => None,
+        }
+    }
+}
+
+/// Result of work on the output.
+pub type Result<T, E = MaterializeError> = std::result::Result<T, E>;
+
+/// The file by which an output directory is known to be ours; git reads it.
+const MARKER: &str = ".gitignore";
+const MARKER_TEXT: &str = "# Made by sysroot; run `sysroot sync`.\n*\n";
+/// The prefix of staging directories inside the output.
+const STAGE_PREFIX: &str = ".stage-";
+
+/// A project's output directory, held by this process alone.
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
+    _lock: Option<std::fs::File>,
+}
+
+/// What an [`Output::apply`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Areas that were put into place.
+    pub replaced: Vec<RelPath>,
+    /// Areas that were removed.
+    pub removed: Vec<RelPath>,
+    /// How files got here, if any did.
+    pub link_mode: Option<LinkMode>,
+}
+
+/// What the output shall be.
+#[derive(Debug)]
+pub struct Desired<'a> {
+    /// The areas that belong in the output.
+    pub areas: &'a [Area],
+    /// Whether areas that are not among them are removed.
+    pub exclusive: bool,
+    /// How to bring files in, the best first; each is tried until one works.
+    pub link_mode: LinkMode,
+}
+
+impl Output {
+    /// Opens, or makes, an output directory, and waits for other processes
+    /// that work on it.
+    ///
+    /// A directory, file or link of that name that sysroot did not make is
+    /// refused: what a checkout brings along must not decide where we write.
+    pub fn open(path: &Path) -> Result<Self> {
+        match fs::metadata_if_exists(path)? {
+            None => {
+                fs::create_dir_all(path)?;
+                fs::replace(&path.join(MARKER), MARKER_TEXT.as_bytes())?;
+            }
+            Some(m) if m.is_dir() => {
+                let marker = fs::metadata_if_exists(&path.join(MARKER))?;
+                if marker.is_none() && fs::list(path)?.is_empty() {
+                    fs::replace(&path.join(MARKER), MARKER_TEXT.as_bytes())?;
+                } else if !marker.is_some_and(|m| m.is_file()) {
+                    return Err(MaterializeError::Foreign(path.to_owned()));
+                }
+            }
+            Some(_) => return Err(MaterializeError::Foreign(path.to_owned())),
+        }
+        let lock = lock(&path.join(".lock"))?;
+        let output = Self {
+            path: path.to_owned(),
+            _lock: lock,
+        };
+        output.remove_stale_staging()?;
+        Ok(output)
+    }
+
+    /// Brings the output into the desired state; areas that are there already,
+    /// as `known` says or as reading them proves, are not touched.
+    pub fn apply(
+        &self,
+        desired: &Desired<'_>,
+        known: &State,
+        store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
+        cancel: &Cancel,
+    ) -> Result<(BTreeMap<RelPath, AreaState>, Applied)> {
+        let mut states = BTreeMap::new();
+        let mut applied = Applied::default();
+        for area in desired.areas {
+            cancel.check()?;
+            let digest = area.digest();
+            below_checked(&self.path, &area.path)?;
+            if let Some(state) = self.find_in_place(area, digest, known)? {
+                states.insert(area.path.clone(), state);
+                continue;
+            }
+            self.replace(area, desired.link_mode, store_tree, &mut applied)?;
+            let state = AreaState::record(&self.path, &area.path, digest)?;
+            states.insert(area.path.clone(), state);
+        }
+        if desired.exclusive {
+            self.remove_others(&states, &mut applied)?;
+        } else {
+            let kept = known
+                .areas
+                .iter()
+                .filter(|(path, _)| !states.contains_key(*path));
+            let kept: Vec<_> = kept
+                .map(|(path, area)| (path.clone(), area.clone()))
+                .collect();
+            states.extend(kept);
+        }
+        Ok((states, applied))
+    }
+
+    /// The state of an area that needs no change.
+    fn find_in_place(
+        &self,
+        area: &Area,
+        digest: AreaDigest,
+        known: &State,
+    ) -> Result<Option<AreaState>> {
+        match known.areas.get(&area.path) {
+            Some(state) if state.digest == digest && state.is_untouched(&self.path) => {
+                Ok(Some(state.clone()))
+            }
+            _ if self.differences(area)?.is_empty() => {
+                Ok(Some(AreaState::record(&self.path, &area.path, digest)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads an area in full and lists what differs from what it shall be.
+    pub fn differences(&self, area: &Area) -> Result<Vec<String>> {
+        differences(&self.path, area)
+    }
+
+    fn replace(
+        &self,
+        area: &Area,
+        mode: LinkMode,
+        store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let made = tempfile::Builder::new()
+            .prefix(STAGE_PREFIX)
+            .tempdir_in(&self.path);
+        let stage = fs::at("create a directory in", &self.path, made)?;
+        // Owners look into it, and it moves into a place others may read.
+        fs::set_mode(stage.path(), 0o755)?;
+        match &area.content {
+            Content::Files(files) => {
+                let used = stage_files(stage.path(), files, mode, store_tree)?;
+                applied.link_mode = Some(applied.link_mode.unwrap_or(used));
+            }
+            Content::Symlink(target) => stage_link(stage.path(), &area.path, target)?,
+            Content::Script(text) => {
+                let path = below_checked(stage.path(), &area.path)?;
+                let mut file = fs::create_read_only(&path, true)?;
+                fs::write_all(&mut file, &path, text.as_bytes())?;
+            }
+        }
+        let place = below_checked(&self.path, &area.path)?;
+        swap(&area.path.below(stage.path()), &place)?;
+        applied.replaced.push(area.path.clone());
+        fs::remove_dir_all(&stage.keep())?;
+        Ok(())
+    }
+
+    /// Removes every area that is not among the wanted ones.
+    fn remove_others(
+        &self,
+        wanted: &BTreeMap<RelPath, AreaState>,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        for level in ["", "lib", "lib/rustlib"] {
+            let dir = self.path.join(level);
+            if !fs::metadata_if_exists(&dir)?.is_some_and(|m| m.is_dir()) {
+                continue;
+            }
+            for name in fs::list(&dir)? {
+                let Some(name) = name.to_str() else { continue };
+                let path = if level.is_empty() {
+                    name.to_owned()
+                } else {
+                    format!("{level}/{name}")
+                };
+                let ours = name.starts_with('.') && level.is_empty();
+                if ours || path == "lib" || path == "lib/rustlib" {
+                    continue;
+                }
+                let Ok(area) = path.parse::<RelPath>() else {
+                    continue;
+                };
+                if wanted.contains_key(&area) {
+                    continue;
+                }
+                remove(&area.below(&self.path))?;
+                applied.removed.push(area);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run left when it was killed.
+    fn remove_stale_staging(&self) -> Result<()> {
+        for name in fs::list(&self.path)? {
+            if name.to_string_lossy().starts_with(STAGE_PREFIX) {
+                remove(&self.path.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the right to change an output.
+fn lock(path: &Path) -> Result<Option<std::fs::File>> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    }
+    let file = fs::at("open", path, options.open(path))?;
+    // A file system without locks costs work done twice, not a wrong result.
+    Ok(file.lock().is_ok().then_some(file))
+}
+
+/// The place of a path below a directory, whose parents are made and checked
+/// to be directories, not links to somewhere else.
+fn below_checked(base: &Path, path: &RelPath) -> Result<PathBuf> {
+    let mut dir = base.to_owned();
+    if let Some(parent) = path.parent() {
+        for component in parent.split('/') {
+            dir.push(component);
+            match fs::metadata_if_exists(&dir)? {
+                None => fs::create_dir(&dir)?,
+                Some(m) if m.is_dir() => {}
+                Some(_) => return Err(MaterializeError::NotADirectory(dir)),
+            }
+        }
+    }
+    Ok(path.below(base))
+}
+
+fn stage_link(stage: &Path, path: &RelPath, target: &Path) -> Result<()> {
+    let link = below_checked(stage, path)?;
+    #[cfg(unix)]
+    fs::symlink(target, &link)?;
+    #[cfg(not(unix))]
+    return Err(MaterializeError::NotADirectory(link.join(target)));
+    #[cfg(unix)]
+    Ok(())
+}
+
+/// Brings the files of an area into the staging directory.
+fn stage_files(
+    stage: &Path,
+    files: &BTreeMap<RelPath, (crate::types::Entry, TreeDigest)>,
+    mode: LinkMode,
+    store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
+) -> Result<LinkMode> {
+    let mut parent = None;
+    for path in files.keys() {
+        if path.parent() != parent {
+            below_checked(stage, path)?;
+            parent = path.parent();
+        }
+    }
+    let mut files: Vec<_> = files.values().collect();
+    // The largest first, so that no processor ends up with one alone.
+    files.sort_by_key(|(entry, _)| std::cmp::Reverse(entry.size));
+    let mode = match files.first() {
+        Some((entry, tree)) => usable_mode(stage, &entry.path.below(&store_tree(*tree)), mode)?,
+        None => mode,
+    };
+    files.par_iter().try_for_each(|(entry, tree)| {
+        let from = entry.path.below(&store_tree(*tree));
+        let to = entry.path.below(stage);
+        link::place(&from, &to, entry, mode).map_err(|source| match source {
+            PlaceError::Fs(e) => MaterializeError::Fs(e),
+            source => MaterializeError::Damaged {
+                tree: *tree,
+                path: entry.path.clone(),
+                source,
+            },
+        })
+    })?;
+    Ok(mode)
+}
+
+/// Falls back from the wished mode to one that works between these places.
+fn usable_mode(stage: &Path, sample: &Path, wished: LinkMode) -> Result<LinkMode> {
+    let probe = stage.join(".probe");
+    let works = match wished {
+        LinkMode::Copy => return Ok(LinkMode::Copy),
+        LinkMode::Reflink => fs::reflink(sample, &probe)?,
+        LinkMode::Hardlink => fs::hard_link(sample, &probe).is_ok(),
+    };
+    fs::remove_file(&probe)?;
+    Ok(if works { wished } else { LinkMode::Copy })
+}
+
+/// Puts the staged name in the place of the old one.
+fn swap(staged: &Path, place: &Path) -> Result<()> {
+    if fs::metadata_if_exists(place)?.is_none() {
+        fs::rename(staged, place)?;
+        return Ok(());
+    }
+    if fs::exchange(staged, place)? {
+        return Ok(());
+    }
+    // Without the exchange call there is a moment without the name.
+    let aside = staged.with_extension("old");
+    fs::rename(place, &aside)?;
+    fs::rename(staged, place)?;
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::metadata_if_exists(path)? {
+        None => {}
+        Some(m) if m.is_dir() => fs::remove_dir_all(path)?,
+        Some(_) => fs::remove_file(path)?,
+    }
+    Ok(())
+}
+
+/// Reads an area of an output in full and lists what differs from what it
+/// shall be; at most a hundred lines.
+pub fn differences(output: &Path, area: &Area) -> Result<Vec<String>> {
+    let place = area.path.below(output);
+    let Some(metadata) = fs::metadata_if_exists(&place)? else {
+        return Ok(vec![format!("{}: missing", area.path)]);
+    };
+    match &area.content {
+        Content::Files(files) => file_differences(output, &area.path, files),
+        Content::Symlink(target) => {
+            let same = metadata.is_symlink()
+                && fs::at("read", &place, std::fs::read_link(&place))? == *target;
+            Ok(if same {
+                Vec::new()
+            } else {
+                vec![format!("{}: not the link it was", area.path)]
+            })
+        }
+        Content::Script(text) => {
+            let same = metadata.is_file()
+                && link::is_executable(&metadata)
+                && fs::read(&place, 1 << 16).is_ok_and(|found| found == text.as_bytes());
+            Ok(if same {
+                Vec::new()
+            } else {
+                vec![format!("{}: content differs", area.path)]
+            })
+        }
+    }
+}
+
+fn file_differences(
+    output: &Path,
+    area: &RelPath,
+    files: &BTreeMap<RelPath, (crate::types::Entry, TreeDigest)>,
+) -> Result<Vec<String>> {
+    let mut found: Vec<String> = files
+        .par_iter()
+        .map(|(path, (entry, _))| file_difference(output, path, entry))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    for path in present_files(output, area)? {
+        if !path
+            .parse::<RelPath>()
+            .is_ok_and(|path| files.contains_key(&path))
+        {
+            found.push(format!(
+                "{}: not part of the locked tree",
+                path.escape_debug()
+            ));
+        }
+    }
+    found.sort_unstable();
+    found.truncate(100);
+    Ok(found)
+}
+
+fn file_difference(
+    output: &Path,
+    path: &RelPath,
+    entry: &crate::types::Entry,
+) -> Result<Option<String>> {
+    let place = path.below(output);
+    let Some(metadata) = fs::metadata_if_exists(&place)? else {
+        return Ok(Some(format!("{path}: missing")));
+    };
+    if !metadata.is_file() {
+        return Ok(Some(format!("{path}: not a regular file")));
+    }
+    if metadata.len() != entry.size {
+        return Ok(Some(format!(
+            "{path}: {} bytes, expected {}",
+            metadata.len(),
+            entry.size
+        )));
+    }
+    if cfg!(unix) && link::is_executable(&metadata) != entry.executable {
+        return Ok(Some(format!("{path}: executable bit differs")));
+    }
+    let digest = hash(&place, entry.size)?;
+    Ok((digest != entry.digest)
+        .then(|| format!("{path}: expected {}, found {digest}", entry.digest)))
+}
+
+/// All names below an area that are not directories, by their path in the output.
+fn present_files(output: &Path, area: &RelPath) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut pending = vec![area.as_str().to_owned()];
+    while let Some(path) = pending.pop() {
+        let full = output.join(&path);
+        if fs::metadata_if_exists(&full)?.is_some_and(|m| m.is_dir()) {
+            for name in fs::list(&full)? {
+                pending.push(format!("{path}/{}", name.to_string_lossy()));
+            }
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// The listing of all areas' files, by their path in the output.
+pub fn listing_of(areas: &[Area]) -> Listing {
+    let entries = areas.iter().flat_map(|area| match &area.content {
+        Content::Files(files) => files.values().map(|(entry, _)| entry.clone()).collect(),
+        Content::Symlink(_) | Content::Script(_) => Vec::new(),
+    });
+    Listing::new(entries.collect()).unwrap_or_default()
+}

@@ -1,0 +1,154 @@
+//! Trees: staging, publishing, reading back, quarantine.
+
+use std::path::{Path, PathBuf};
+
+use super::{Result, Store};
+use crate::sys::fs::{self, Renamed};
+use crate::types::{Listing, TreeDigest};
+
+/// The largest listing we read: a million files would be about 160 MB, and
+/// nothing upstream ships has more than some ten thousand.
+const MAX_LISTING: u64 = 32 << 20;
+
+/// A private directory on the store's file system; removed when dropped.
+#[derive(Debug)]
+pub struct Staging {
+    dir: Option<tempfile::TempDir>,
+    path: PathBuf,
+    /// Held for as long as the directory is in use, so that another process
+    /// can tell it from what a killed one left behind.
+    _lock: std::fs::File,
+}
+
+impl Staging {
+    /// The directory; it exists and is empty at first.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Some(dir) = self.dir.take() {
+            // A failed removal leaves garbage that the next sweep takes.
+            let _ = fs::remove_dir_all(&dir.keep());
+        }
+    }
+}
+
+/// Why a stored tree cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeFault {
+    /// It is not in the store.
+    #[error("tree {0} is not in the store")]
+    Absent(TreeDigest),
+    /// Its listing does not hash to its name, or cannot be read.
+    #[error("the listing of tree {digest} is damaged: {reason}")]
+    Listing {
+        /// The tree.
+        digest: TreeDigest,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Store {
+    /// Makes a private staging directory.
+    pub fn stage(&self) -> Result<Staging> {
+        let tmp = self.layout().tmp();
+        fs::create_private_dir_all(&tmp)?;
+        let made = tempfile::Builder::new().prefix("stage-").tempdir_in(&tmp);
+        let dir = fs::at("create a directory in", &tmp, made)?;
+        let lock_path = dir.path().join(".lock");
+        let lock = fs::create_new(&lock_path)?;
+        // Where the file system has no locks, the sweep leaves the directory
+        // alone for a day instead.
+        let _ = lock.try_lock();
+        let path = dir.path().join("tree");
+        fs::create_dir(&path)?;
+        Ok(Staging {
+            dir: Some(dir),
+            path,
+            _lock: lock,
+        })
+    }
+
+    /// Removes what killed processes left in the staging area: directories
+    /// whose lock nobody holds.
+    pub fn sweep_staging(&self) -> Result<usize> {
+        let tmp = self.layout().tmp();
+        let mut swept = 0;
+        for name in fs::list(&tmp)? {
+            let path = tmp.join(name);
+            let Ok(lock) = fs::open_regular(&path.join(".lock")) else {
+                continue;
+            };
+            if lock.try_lock().is_ok() {
+                fs::remove_dir_all(&path)?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Publishes a staged tree under its digest. A tree that is there already
+    /// is success; the staged one is dropped then.
+    ///
+    /// When this returns, tree and listing are on the disk.
+    pub fn publish(&self, staging: &Staging, listing: &Listing) -> Result<TreeDigest> {
+        let text = listing.to_text();
+        let digest = listing.digest();
+        let (trees, tree) = (self.layout().trees(), self.layout().tree(digest));
+        let listing_path = self.layout().listing(digest);
+        fs::create_private_dir_all(&trees)?;
+        if let Some(parent) = listing_path.parent() {
+            fs::create_private_dir_all(parent)?;
+        }
+        if fs::metadata_if_exists(&listing_path)?.is_none() || self.listing(digest).is_err() {
+            fs::replace(&listing_path, text.as_bytes())?;
+        }
+        if tree.is_dir() {
+            return Ok(digest);
+        }
+        fs::sync_file_system(staging.path())?;
+        match fs::rename_new(staging.path(), &tree)? {
+            Renamed::Done => fs::sync_dir(&trees)?,
+            Renamed::Exists => {}
+        }
+        Ok(digest)
+    }
+
+    /// Whether a tree stands under this digest. Its content is not looked at.
+    pub fn has_tree(&self, digest: TreeDigest) -> bool {
+        self.layout().tree(digest).is_dir() && self.layout().listing(digest).is_file()
+    }
+
+    /// Reads a tree's listing and checks it against the digest.
+    pub fn listing(&self, digest: TreeDigest) -> std::result::Result<Listing, TreeFault> {
+        if !self.has_tree(digest) && !self.layout().listing(digest).is_file() {
+            return Err(TreeFault::Absent(digest));
+        }
+        let fault = |reason: String| TreeFault::Listing { digest, reason };
+        let text = fs::read_text(&self.layout().listing(digest), MAX_LISTING)
+            .map_err(|e| fault(format!("{e}: {}", e.source)))?;
+        if blake3::hash(text.as_bytes()).as_bytes() != digest.as_bytes() {
+            return Err(fault("its text does not hash to its name".to_owned()));
+        }
+        Listing::parse(&text).map_err(|e| fault(e.to_string()))
+    }
+
+    /// Moves a damaged tree out of the way, so that it is fetched or built
+    /// again, and returns where it is kept.
+    pub fn quarantine(&self, digest: TreeDigest) -> Result<PathBuf> {
+        let dir = self.layout().quarantine();
+        fs::create_private_dir_all(&dir)?;
+        let made = tempfile::Builder::new().prefix("tree-").tempdir_in(&dir);
+        let place = fs::at("create a directory in", &dir, made)?.keep();
+        let (tree, listing) = (self.layout().tree(digest), self.layout().listing(digest));
+        if fs::metadata_if_exists(&tree)?.is_some() {
+            fs::rename(&tree, &place.join(digest.to_hex()))?;
+        }
+        fs::remove_file(&listing)?;
+        Ok(place)
+    }
+}
