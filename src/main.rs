@@ -1,3 +1,5 @@
 //! The `sysroot` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    sysroot::cli::main()
+}

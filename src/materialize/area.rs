@@ -31,8 +31,8 @@ pub enum Content {
     Files(BTreeMap<RelPath, (Entry, TreeDigest)>),
     /// A link to a place of the system toolchain.
     Symlink(PathBuf),
-    /// A small generated program.
-    Script(String),
+    /// Small generated programs, by their path in the output.
+    Scripts(BTreeMap<RelPath, String>),
 }
 
 impl Area {
@@ -45,7 +45,13 @@ impl Area {
                 text.extend_from_slice(target.as_os_str().as_encoded_bytes());
                 FileDigest::of(&text)
             }
-            Content::Script(text) => FileDigest::of(format!("script {text}").as_bytes()),
+            Content::Scripts(scripts) => {
+                let mut hasher = blake3::Hasher::new();
+                for (path, text) in scripts {
+                    hasher.update(format!("script {path} {}\n{text}", text.len()).as_bytes());
+                }
+                FileDigest::from_bytes(*hasher.finalize().as_bytes())
+            }
         }
     }
 
@@ -58,7 +64,7 @@ impl Area {
                     .unwrap_or_default()
                     .to_text()
             }
-            Content::Symlink(_) | Content::Script(_) => String::new(),
+            Content::Symlink(_) | Content::Scripts(_) => String::new(),
         }
     }
 }

@@ -94,11 +94,11 @@ pub(super) fn place(
             }
             // A clone does not bring the mode bits along everywhere.
             fs::set_read_only(to, entry.executable)?;
-            hash(to, size)?
+            fs::hash(to, size)?
         }
         LinkMode::Hardlink => {
             fs::hard_link(from, to)?;
-            hash(to, size)?
+            fs::hash(to, size)?
         }
         LinkMode::Copy => copy(source, to, entry)?,
     };
@@ -145,19 +145,5 @@ fn copy(mut source: std::fs::File, to: &Path, entry: &Entry) -> Result<FileDiges
     }
     fs::copy_all(&mut source, &mut target, to)?;
     fs::at("seek", to, target.rewind())?;
-    hash(to, entry.size)
-}
-
-/// Hashes a file, a large one with all processors.
-pub fn hash(path: &Path, size: u64) -> Result<FileDigest, FsError> {
-    let mut hasher = blake3::Hasher::new();
-    if size <= SMALL {
-        let mut file = fs::open_regular(path)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-        fs::at("read", path, file.read_to_end(&mut bytes))?;
-        hasher.update(&bytes);
-    } else {
-        fs::at("read", path, hasher.update_mmap_rayon(path).map(|_| ()))?;
-    }
-    Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()))
+    fs::hash(to, entry.size)
 }

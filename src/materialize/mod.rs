@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 pub use area::{Area, AreaDigest, Conflict, Content, areas};
-pub use link::{LinkMode, PlaceError, hash};
+pub use link::{LinkMode, PlaceError};
 pub use state::{AreaState, STATE_FILE, Stamp, State};
 
 use crate::events::{Cancel, Cancelled};
@@ -222,10 +222,12 @@ impl Output {
                 applied.link_mode = Some(applied.link_mode.unwrap_or(used));
             }
             Content::Symlink(target) => stage_link(stage.path(), &area.path, target)?,
-            Content::Script(text) => {
-                let path = below_checked(stage.path(), &area.path)?;
-                let mut file = fs::create_read_only(&path, true)?;
-                fs::write_all(&mut file, &path, text.as_bytes())?;
+            Content::Scripts(scripts) => {
+                for (path, text) in scripts {
+                    let path = below_checked(stage.path(), path)?;
+                    let mut file = fs::create_read_only(&path, true)?;
+                    fs::write_all(&mut file, &path, text.as_bytes())?;
+                }
             }
         }
         let place = below_checked(&self.path, &area.path)?;
@@ -322,6 +324,33 @@ fn stage_link(stage: &Path, path: &RelPath, target: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Puts whole trees, checked, into an empty directory: a toolchain to run
+/// builds with. They are hard links where possible, so the directory must
+/// stay inside the store.
+pub fn assemble(
+    dir: &Path,
+    trees: &[(TreeDigest, Listing)],
+    store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
+) -> Result<()> {
+    let entries = trees.iter().flat_map(|(tree, listing)| {
+        listing.entries().iter().map(|entry| (entry.path.clone(), (entry.clone(), *tree)))
+    });
+    stage_files(dir, &entries.collect(), LinkMode::Hardlink, store_tree).map(|_| ())
+}
+
+/// Reads a stored tree in full; an error names the first damaged file.
+pub fn check_stored(tree: TreeDigest, listing: &Listing, path: &Path) -> Result<()> {
+    listing.entries().par_iter().try_for_each(|entry| {
+        match file_difference(path, &entry.path, entry)? {
+            None => Ok(()),
+            Some(found) => {
+                let source = PlaceError::Differs { expected: entry.digest, found };
+                Err(MaterializeError::Damaged { tree, path: entry.path.clone(), source })
+            }
+        }
+    })
+}
+
 /// Brings the files of an area into the staging directory.
 fn stage_files(
     stage: &Path,
@@ -413,17 +442,25 @@ pub fn differences(output: &Path, area: &Area) -> Result<Vec<String>> {
                 vec![format!("{}: not the link it was", area.path)]
             })
         }
-        Content::Script(text) => {
-            let same = metadata.is_file()
-                && link::is_executable(&metadata)
-                && fs::read(&place, 1 << 16).is_ok_and(|found| found == text.as_bytes());
-            Ok(if same {
-                Vec::new()
-            } else {
-                vec![format!("{}: content differs", area.path)]
-            })
-        }
+        Content::Scripts(scripts) => script_differences(output, &area.path, scripts),
     }
+}
+
+fn script_differences(
+    output: &Path,
+    area: &RelPath,
+    scripts: &BTreeMap<RelPath, String>,
+) -> Result<Vec<String>> {
+    let entry = |(path, text): (&RelPath, &String)| {
+        let entry = crate::types::Entry {
+            path: path.clone(),
+            executable: true,
+            size: text.len() as u64,
+            digest: crate::types::FileDigest::of(text.as_bytes()),
+        };
+        (path.clone(), (entry, TreeDigest::from_bytes([0; 32])))
+    };
+    file_differences(output, area, &scripts.iter().map(entry).collect())
 }
 
 fn file_differences(
@@ -476,7 +513,7 @@ fn file_difference(
     if cfg!(unix) && link::is_executable(&metadata) != entry.executable {
         return Ok(Some(format!("{path}: executable bit differs")));
     }
-    let digest = hash(&place, entry.size)?;
+    let digest = fs::hash(&place, entry.size)?;
     Ok((digest != entry.digest)
         .then(|| format!("{path}: expected {}, found {digest}", entry.digest)))
 }
@@ -502,7 +539,7 @@ fn present_files(output: &Path, area: &RelPath) -> Result<Vec<String>> {
 pub fn listing_of(areas: &[Area]) -> Listing {
     let entries = areas.iter().flat_map(|area| match &area.content {
         Content::Files(files) => files.values().map(|(entry, _)| entry.clone()).collect(),
-        Content::Symlink(_) | Content::Script(_) => Vec::new(),
+        Content::Symlink(_) | Content::Scripts(_) => Vec::new(),
     });
     Listing::new(entries.collect()).unwrap_or_default()
 }

@@ -125,6 +125,13 @@ impl Store {
         Ok(Self { layout })
     }
 
+    /// Opens a store that exists already and is safe to read; makes nothing.
+    pub fn open_existing(cache: &Path) -> Option<Self> {
+        let layout = Layout::new(cache);
+        let safe = layout.root().is_dir() && check_private(cache).is_ok();
+        (safe && check_private(layout.root()).is_ok()).then_some(Self { layout })
+    }
+
     /// Where things are.
     pub fn layout(&self) -> &Layout {
         &self.layout

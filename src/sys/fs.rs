@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::types::{Class, Diagnostic};
+use crate::types::{Class, Diagnostic, FileDigest};
 
 /// A file operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,24 @@ pub fn read_text_if_exists(path: &Path, limit: u64) -> Result<Option<String>> {
         Err(e) if e.source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Files up to this size are hashed from one buffer; larger ones are mapped
+/// and hashed by all processors.
+const SMALL: u64 = 1 << 20;
+
+/// The BLAKE3 of a regular file of about `size` bytes, links not followed.
+pub fn hash(path: &Path, size: u64) -> Result<FileDigest> {
+    let mut file = open_no_follow(path)?;
+    let mut hasher = blake3::Hasher::new();
+    if size <= SMALL {
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+        at("read", path, file.read_to_end(&mut bytes))?;
+        hasher.update(&bytes);
+    } else {
+        at("read", path, hasher.update_mmap_rayon(path).map(|_| ()))?;
+    }
+    Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()))
 }
 
 /// The metadata of the path itself, links not followed; `None` if it does not exist.

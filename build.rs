@@ -1,0 +1,7 @@
+//! Tells the crate which target it is compiled for.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let target = std::env::var("TARGET").unwrap_or_default();
+    println!("cargo::rustc-env=SYSROOT_HOST={target}");
+}

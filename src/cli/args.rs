@@ -1,0 +1,214 @@
+//! The command line as typed by the user.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::types::{Channel, Triple};
+
+/// Pin, build, download and share Rust sysroots.
+#[derive(Debug, Parser)]
+#[command(name = "sysroot", version, about, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 a check says no, 2 usage or files are wrong, 3 cannot be \
+                        resolved, 4 network, 5 integrity, 6 trust, 7 build failed, 8 busy, 9 file \
+                        system, 70 a bug in sysroot, 130/143 interrupted.")]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
+pub struct Global {
+    /// Change to this directory first
+    #[arg(short = 'C', value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
+    pub directory: Option<PathBuf>,
+    /// The manifest to use; its lock is the file beside it with the extension `lock`
+    #[arg(long, value_name = "PATH", global = true, value_hint = ValueHint::FilePath)]
+    pub manifest_path: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print only errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: ColorWhen,
+    /// Use no network [env: `SYSROOT_OFFLINE`]
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Print plain lines instead of progress bars
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a `sysroot.toml` to start from
+    Init(InitArgs),
+    /// Resolve `sysroot.toml` into `sysroot.lock`
+    Lock(LockArgs),
+    /// Lock if needed, then bring `.sysroot/` into the locked state
+    Sync(SyncArgs),
+    /// Check manifest, lock and output against each other; offline and read-only
+    Verify(VerifyArgs),
+    /// Show what is locked, stored and materialized
+    Status,
+    /// Run a command with the project's toolchain
+    Run(RunArgs),
+    /// Print shell commands that put the project's toolchain in the environment
+    Env(EnvArgs),
+    /// Print where the output, or a target's libraries, are
+    Path(PathArgs),
+    /// Make rustup's cargo and rustc use the output in this checkout
+    Link,
+    /// Undo `link`
+    Unlink,
+    /// The store that all projects share
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Print a shell's completion script
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the JSON Schema of a file
+    Schema {
+        /// Which file
+        #[arg(default_value = "manifest")]
+        file: SchemaFile,
+    },
+}
+
+/// Files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaFile {
+    /// `sysroot.toml`.
+    Manifest,
+    /// `sysroot.lock`.
+    Lock,
+}
+
+/// Flags of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The compiler: `nightly-YYYY-MM-DD`, `beta-YYYY-MM-DD`, a release, or `system`
+    #[arg(long, default_value = "system")]
+    pub channel: Channel,
+    /// A target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub targets: Vec<Triple>,
+}
+
+/// Flags of `lock`.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// Write nothing, and exit with 1 if the lock would change
+    #[arg(long, conflicts_with = "dry_run")]
+    pub check: bool,
+    /// Write nothing, and print what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Ask the server again, and accept that a dated release was published anew
+    #[arg(long)]
+    pub refresh: bool,
+}
+
+/// Flags of `sync`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
+pub struct SyncArgs {
+    /// Fail if the lock is stale instead of renewing it (the default when CI is set)
+    #[arg(long, conflicts_with = "frozen")]
+    pub locked: bool,
+    /// Use the lock without comparing it with the manifest
+    #[arg(long)]
+    pub frozen: bool,
+    /// Write nothing, and exit with 1 if the output is not what the lock says
+    #[arg(long, conflicts_with = "dry_run")]
+    pub check: bool,
+    /// Write nothing, and print what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub targets: Vec<Triple>,
+    /// How many jobs may run at once [env: `SYSROOT_JOBS`] [default: all processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Read every byte of the output and of the store's trees it is made of
+    #[arg(long)]
+    pub deep: bool,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Use the output as it is, without a sync
+    #[arg(long)]
+    pub no_sync: bool,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// Flags of `env`.
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// The shell that will read it
+    #[arg(long, default_value = "sh")]
+    pub shell: EnvShell,
+}
+
+/// Shells that `env` can speak to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EnvShell {
+    /// Any POSIX shell.
+    Sh,
+    /// fish.
+    Fish,
+}
+
+/// Flags of `path`.
+#[derive(Debug, Args)]
+pub struct PathArgs {
+    /// A target, to print where its libraries are
+    pub target: Option<Triple>,
+}
+
+/// The verbs of `cache`.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Print where the store is
+    Dir,
+    /// Print how large the store is
+    Size,
+    /// List what is in the store
+    List,
+}

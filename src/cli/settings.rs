@@ -1,0 +1,212 @@
+//! The environment and the flags, made into settings. The only place that
+//! reads the environment.
+#![expect(clippy::disallowed_methods, reason = "this is the place the environment is read")]
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy as _;
+
+use super::args::Global;
+use crate::fetch::Proxy;
+use crate::materialize::LinkMode;
+use crate::ops::Settings;
+use crate::types::{Class, Date, Diagnostic, Triple};
+
+/// Upstream's own server.
+const UPSTREAM: &str = "https://static.rust-lang.org";
+
+/// The environment is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A variable has a value that means nothing.
+    #[error("the environment variable {name} is `{}`: {reason}", .value.escape_debug())]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no home directory to put a cache in.
+    #[error("there is no cache directory: HOME is not set to an absolute path")]
+    NoHome,
+    /// The working directory is gone or cannot be read.
+    #[error("cannot use the directory `{}`", .path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Diagnostic for SettingsError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Variable { .. } | Self::NoHome => Class::Usage,
+            Self::Directory { .. } => Class::FileSystem,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Variable { name, .. } => Some(format!("unset {name}, or correct it")),
+            Self::NoHome => Some("set SYSROOT_CACHE_DIR".to_owned()),
+            Self::Directory { .. } => None,
+        }
+    }
+}
+
+/// A variable's value; an empty one counts as not set.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn text(name: &'static str) -> Result<Option<String>, SettingsError> {
+    let Some(value) = variable(name) else { return Ok(None) };
+    value.into_string().map(Some).map_err(|value| SettingsError::Variable {
+        name,
+        value: value.to_string_lossy().into_owned(),
+        reason: "it is not UTF-8".to_owned(),
+    })
+}
+
+/// A switch: set to anything but `0` and `false` means on.
+fn switch(name: &str) -> bool {
+    variable(name).is_some_and(|value| value != "0" && value != "false")
+}
+
+/// Whether we run in continuous integration.
+pub(super) fn in_ci() -> bool {
+    switch("CI")
+}
+
+/// Whether the user wants no colours.
+pub(super) fn no_color() -> bool {
+    variable("NO_COLOR").is_some()
+}
+
+/// The PATH as the user has it.
+pub(super) fn path() -> OsString {
+    variable("PATH").unwrap_or_default()
+}
+
+/// Reads the environment; `jobs` is the flag's value.
+pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, SettingsError> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Ok(Settings {
+        cache: cache_dir()?,
+        dist_server: match text("SYSROOT_DIST_SERVER")? {
+            Some(server) => server,
+            None => text("RUSTUP_DIST_SERVER")?.unwrap_or_else(|| UPSTREAM.to_owned()),
+        },
+        offline: global.offline || switch("SYSROOT_OFFLINE"),
+        jobs: jobs_setting(jobs)?,
+        link_mode: link_mode()?,
+        host: own_host(),
+        rustc: variable("SYSROOT_RUSTC").map(PathBuf::from),
+        search_path: std::env::split_paths(&path()).filter(|p| p.is_absolute()).collect(),
+        proxy: proxy()?,
+        today: Date::new(jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date()),
+        now: now.map_or(0, |since| since.as_secs()),
+    })
+}
+
+/// The triple this binary was compiled for.
+fn own_host() -> Triple {
+    let triple = env!("SYSROOT_HOST");
+    // Cargo's own TARGET, from the build script: always a target name.
+    #[expect(clippy::expect_used, reason = "a test holds that the constant parses")]
+    triple.parse().expect("the build target's name")
+}
+
+fn cache_dir() -> Result<PathBuf, SettingsError> {
+    if let Some(dir) = variable("SYSROOT_CACHE_DIR") {
+        let path = PathBuf::from(&dir);
+        if path.is_absolute() {
+            return Ok(path);
+        }
+        let (name, value) = ("SYSROOT_CACHE_DIR", dir.to_string_lossy().into_owned());
+        let reason = "it is not an absolute path".to_owned();
+        return Err(SettingsError::Variable { name, value, reason });
+    }
+    let base = etcetera::choose_base_strategy().map_err(|_| SettingsError::NoHome)?;
+    let cache = base.cache_dir();
+    if cache.is_absolute() { Ok(cache.join("sysroot")) } else { Err(SettingsError::NoHome) }
+}
+
+fn jobs_setting(flag: Option<u16>) -> Result<usize, SettingsError> {
+    if let Some(jobs) = flag {
+        return Ok(usize::from(jobs));
+    }
+    let name = "SYSROOT_JOBS";
+    let Some(value) = text(name)? else {
+        return Ok(std::thread::available_parallelism().map_or(1, usize::from));
+    };
+    match value.parse::<u16>() {
+        Ok(jobs @ 1..=1024) => Ok(usize::from(jobs)),
+        _ => {
+            let reason = "expected a number from 1 to 1024".to_owned();
+            Err(SettingsError::Variable { name, value, reason })
+        }
+    }
+}
+
+fn link_mode() -> Result<LinkMode, SettingsError> {
+    let name = "SYSROOT_LINK_MODE";
+    let Some(value) = text(name)? else { return Ok(LinkMode::Reflink) };
+    [LinkMode::Reflink, LinkMode::Hardlink, LinkMode::Copy]
+        .into_iter()
+        .find(|mode| mode.as_str() == value)
+        .ok_or_else(|| SettingsError::Variable {
+            name,
+            value,
+            reason: "expected `reflink`, `hardlink` or `copy`".to_owned(),
+        })
+}
+
+fn proxy() -> Result<Proxy, SettingsError> {
+    let either = |upper, lower| match text(lower)? {
+        Some(value) => Ok(Some(value)),
+        None => text(upper),
+    };
+    Ok(Proxy {
+        all: either("ALL_PROXY", "all_proxy")?,
+        // Upper case HTTP_PROXY can be set by a request header in CGI
+        // programs, so only the lower case counts, as in curl.
+        http: text("http_proxy")?,
+        https: either("HTTPS_PROXY", "https_proxy")?,
+        no_proxy: either("NO_PROXY", "no_proxy")?,
+    })
+}
+
+/// The directory to start from: `-C`, else the working directory.
+pub(super) fn start_directory(global: &Global) -> Result<PathBuf, SettingsError> {
+    let current = || {
+        std::env::current_dir()
+            .map_err(|source| SettingsError::Directory { path: PathBuf::from("."), source })
+    };
+    let Some(dir) = &global.directory else { return current() };
+    let dir = if dir.is_absolute() { dir.clone() } else { current()?.join(dir) };
+    check_directory(&dir)?;
+    Ok(dir)
+}
+
+fn check_directory(path: &Path) -> Result<(), SettingsError> {
+    let metadata = std::fs::metadata(path);
+    let found = metadata.and_then(|m| {
+        if m.is_dir() { Ok(()) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
+    });
+    found.map_err(|source| SettingsError::Directory { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_host_of_this_build_is_a_target_name() {
+        assert!(!super::own_host().as_str().is_empty());
+    }
+}

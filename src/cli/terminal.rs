@@ -1,0 +1,139 @@
+//! What is printed: results on standard output, everything else on standard
+//! error. A closed pipe ends the output, not the work, and never panics.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::args::{ColorWhen, Global};
+use super::settings;
+use crate::types::Diagnostic;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How much and in which form to print.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terminal {
+    pub(super) json: bool,
+    pub(super) quiet: bool,
+    pub(super) verbose: bool,
+}
+
+impl Terminal {
+    pub(super) fn new(global: &Global) -> Self {
+        let choice = match global.color {
+            ColorWhen::Always => anstream::ColorChoice::Always,
+            ColorWhen::Never => anstream::ColorChoice::Never,
+            ColorWhen::Auto if settings::no_color() => anstream::ColorChoice::Never,
+            ColorWhen::Auto => anstream::ColorChoice::Auto,
+        };
+        choice.write_global();
+        Self { json: global.json, quiet: global.quiet, verbose: global.verbose }
+    }
+
+    /// Prints a result: what scripts read. Not with `--json`, which prints
+    /// one object instead.
+    pub(super) fn result(self, text: &str) {
+        if !self.json {
+            write_out(text);
+        }
+    }
+
+    /// Prints the object of `--json`.
+    pub(super) fn object(self, value: &serde_json::Value) {
+        if self.json {
+            write_out(&format!("{value:#}"));
+        }
+    }
+
+    /// Prints a line for people.
+    pub(super) fn note(self, text: &str) {
+        if !self.quiet && !self.json {
+            write_err(text);
+        }
+    }
+
+    /// Prints a line for people who asked for more.
+    pub(super) fn detail(self, text: &str) {
+        if self.verbose && !self.json {
+            write_err(text);
+        }
+    }
+
+    /// Prints something that needs attention although work goes on.
+    pub(super) fn warning(self, text: &str) {
+        if !self.quiet {
+            write_err(&format!("{WARNING}warning:{WARNING:#} {text}"));
+        }
+    }
+}
+
+fn write_out(text: &str) {
+    let mut out = anstream::stdout().lock();
+    // The reader may have gone; what remains is the exit code.
+    let _ = writeln!(out, "{text}");
+}
+
+pub(super) fn write_err(text: &str) {
+    let mut err = anstream::stderr().lock();
+    let _ = writeln!(err, "{text}");
+}
+
+/// Prints an error: what failed, its causes, and the next command to type.
+pub(super) fn print_error(error: &dyn Diagnostic, terminal: Terminal) {
+    if terminal.json {
+        write_out(&format!("{:#}", error_object(error)));
+    }
+    let mut text = match error.excerpt() {
+        Some(excerpt) => excerpt.trim_end().to_owned(),
+        None => format!("{ERROR}error:{ERROR:#} {}", indent(&error.to_string())),
+    };
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        text.push_str(&format!("\n  caused by: {}", indent(&e.to_string())));
+        cause = e.source();
+    }
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("\n\n{HINT}hint:{HINT:#} {hint}"));
+    }
+    write_err(&text);
+}
+
+fn indent(text: &str) -> String {
+    text.replace('\n', "\n  ")
+}
+
+/// The object that `--json` prints for an error.
+fn error_object(error: &dyn Diagnostic) -> serde_json::Value {
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        causes.push(e.to_string());
+        cause = e.source();
+    }
+    serde_json::json!({
+        "error": {
+            "message": error.to_string(),
+            "causes": causes,
+            "hint": error.hint(),
+            "exit_code": error.class().exit_code(),
+        }
+    })
+}
+
+/// Bytes in the unit people read.
+pub(super) fn bytes(n: u64) -> String {
+    indicatif::HumanBytes(n).to_string()
+}
+
+/// A time in the unit people read.
+pub(super) fn seconds(elapsed: Duration) -> String {
+    if elapsed < Duration::from_secs(1) {
+        format!("{:.0} ms", elapsed.as_secs_f64() * 1000.0)
+    } else {
+        format!("{:.1} s", elapsed.as_secs_f64())
+    }
+}

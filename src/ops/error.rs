@@ -1,0 +1,278 @@
+//! Everything a verb can fail with.
+
+use std::path::PathBuf;
+
+use crate::events::Cancelled;
+use crate::fetch::{ArchiveError, FetchError};
+use crate::lock::{Difference, LockError};
+use crate::manifest::{ManifestError, SpecError};
+use crate::materialize::{Conflict, MaterializeError};
+use crate::plan::PlanError;
+use crate::resolve::ResolveError;
+use crate::store::StoreError;
+use crate::sys::fs::FsError;
+use crate::types::{Class, ComponentId, Diagnostic, TreeDigest, Triple};
+
+/// A verb failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A target spec.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Resolving.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Fetching.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// Unpacking.
+    #[error("cannot unpack `{id}`")]
+    Archive {
+        /// The component.
+        id: ComponentId,
+        /// What is wrong with it.
+        #[source]
+        source: ArchiveError,
+    },
+    /// The machine's own toolchain.
+    #[error(transparent)]
+    Toolchain(#[from] crate::build::ToolchainError),
+    /// Compiling.
+    #[error(transparent)]
+    Build(#[from] crate::build::BuildError),
+    /// Several targets failed to compile; each was told when it happened.
+    #[error("{} targets could not be built: {}", .targets.len(), names(.targets))]
+    Builds {
+        /// The targets.
+        targets: Vec<Triple>,
+        /// The first failure.
+        #[source]
+        first: Box<crate::build::BuildError>,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Planning.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The output.
+    #[error(transparent)]
+    Materialize(#[from] MaterializeError),
+    /// Two components bring different files of one name.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// A file operation.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// Stopped.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// There is no manifest here or above.
+    #[error("there is no `sysroot.toml` in `{}` or any directory above it", .0.display())]
+    NoManifest(PathBuf),
+    /// The manifest belongs to another user.
+    #[error("`{}` is owned by user {owner}, not by you (user {user})", .path.display())]
+    ForeignManifest {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Us.
+        user: u32,
+    },
+    /// A spec lies outside of the project, by way of a link.
+    #[error("the spec `{}` of target `{target}` lies outside of the project", .path.display())]
+    SpecOutside {
+        /// The target.
+        target: Triple,
+        /// Where the link leads.
+        path: PathBuf,
+    },
+    /// There is no lock although one must not be written.
+    #[error("there is no `{}`", .0.display())]
+    MissingLock(PathBuf),
+    /// The lock does not answer the manifest.
+    #[error("`{}` is stale{}", .path.display(), bullets(.differences))]
+    StaleLock {
+        /// The lock.
+        path: PathBuf,
+        /// Field by field.
+        differences: Vec<Difference>,
+    },
+    /// `lock --check`: resolving again would change the lock.
+    #[error("`{}` would change", .0.display())]
+    WouldChange(PathBuf),
+    /// No host of the lock is this machine.
+    #[error("this machine is `{host}`, and the lock has {}", names(.locked))]
+    UnknownHost {
+        /// This machine.
+        host: Triple,
+        /// The lock's hosts.
+        locked: Vec<Triple>,
+    },
+    /// The machine's compiler is not the locked one.
+    #[error("the system's toolchain is not the locked one{}", bullets(.differences))]
+    OtherToolchain {
+        /// What differs, with both values.
+        differences: Vec<String>,
+    },
+    /// There is no compiler on this machine.
+    #[error("there is no `rustc` on PATH, and SYSROOT_RUSTC is not set")]
+    NoSystemToolchain,
+    /// A compiled target has no sources to be compiled from.
+    #[error("the toolchain of `{}` has no rust-src", .rustc.display())]
+    NoRustSrc {
+        /// The compiler.
+        rustc: PathBuf,
+    },
+    /// A build did not give the pinned tree.
+    #[error("target `{target}` was built to another tree than the lock pins\n  expected: {pin}\n  computed: {built}")]
+    NotReproducible {
+        /// The target.
+        target: Triple,
+        /// The lock's pin.
+        pin: TreeDigest,
+        /// What this build gave.
+        built: TreeDigest,
+    },
+    /// The output is not what the lock says.
+    #[error("the output differs from the lock{}", bullets(.0))]
+    OutputDiffers(Vec<String>),
+    /// There is no output yet.
+    #[error("there is no output at `{}`", .0.display())]
+    NoOutput(PathBuf),
+    /// Something that is needed is not in the store, and we are offline.
+    #[error("`{what}` is not in the cache, and the network is off")]
+    Offline {
+        /// What is missing.
+        what: String,
+    },
+    /// A tree vanished from the store while it was used.
+    #[error(transparent)]
+    Tree(#[from] crate::store::TreeFault),
+    /// A program that was asked for could not be run.
+    #[error("cannot run `{program}`")]
+    Run {
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// rustup answered with an error.
+    #[error("`rustup {arguments}` failed: {message}")]
+    Rustup {
+        /// What was asked of it.
+        arguments: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+fn names(triples: &[Triple]) -> String {
+    triples.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn bullets(lines: &[impl std::fmt::Display]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+impl Diagnostic for OpsError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Manifest(e) => e.class(),
+            Self::Spec(e) => e.class(),
+            Self::Lock(e) => e.class(),
+            Self::Resolve(e) => e.class(),
+            Self::Fetch(e) => e.class(),
+            Self::Archive { source, .. } => source.class(),
+            Self::Toolchain(e) => e.class(),
+            Self::Build(e) => e.class(),
+            Self::Builds { first, .. } => first.class(),
+            Self::Store(e) => e.class(),
+            Self::Plan(e) => e.class(),
+            Self::Materialize(e) => e.class(),
+            Self::Fs(e) => e.class(),
+            Self::Cancelled(e) => e.class(),
+            Self::Conflict(_) | Self::NotReproducible { .. } | Self::Tree(_) => Class::Integrity,
+            Self::NoManifest(_)
+            | Self::SpecOutside { .. }
+            | Self::UnknownHost { .. }
+            | Self::NoRustSrc { .. }
+            | Self::NoSystemToolchain => Class::Usage,
+            Self::ForeignManifest { .. } => Class::Trust,
+            Self::MissingLock(_)
+            | Self::StaleLock { .. }
+            | Self::WouldChange(_)
+            | Self::OutputDiffers(_)
+            | Self::NoOutput(_) => Class::CheckFailed,
+            Self::OtherToolchain { .. } => Class::Build,
+            Self::Offline { .. } => Class::Network,
+            Self::Run { .. } | Self::Rustup { .. } => Class::Usage,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Manifest(e) => return e.hint(),
+            Self::Spec(e) => return e.hint(),
+            Self::Lock(e) => return e.hint(),
+            Self::Resolve(e) => return e.hint(),
+            Self::Fetch(e) => return e.hint(),
+            Self::Archive { source, .. } => return source.hint(),
+            Self::Toolchain(e) => return e.hint(),
+            Self::Build(e) => return e.hint(),
+            Self::Builds { first, .. } => return first.hint(),
+            Self::Store(e) => return e.hint(),
+            Self::Plan(e) => return e.hint(),
+            Self::Materialize(e) => return e.hint(),
+            Self::Fs(e) => return e.hint(),
+            Self::Cancelled(_) | Self::Conflict(_) => return None,
+            Self::Run { .. } | Self::Rustup { .. } => return None,
+            Self::NoManifest(_) => "run `sysroot init` to write one",
+            Self::ForeignManifest { .. } => {
+                "name it with `--manifest-path` if you trust it, or take ownership of it"
+            }
+            Self::SpecOutside { .. } => "copy the spec into the project",
+            Self::MissingLock(_) => "run `sysroot lock` and commit the file",
+            Self::StaleLock { .. } | Self::WouldChange(_) => {
+                "run `sysroot lock` and commit the result"
+            }
+            Self::UnknownHost { host, .. } => {
+                return Some(format!(
+                    "add \"{host}\" to `hosts` in sysroot.toml and run `sysroot lock`"
+                ));
+            }
+            Self::OtherToolchain { .. } => {
+                "use the locked toolchain (SYSROOT_RUSTC names another), or run `sysroot lock`"
+            }
+            Self::NoSystemToolchain => {
+                "install a toolchain with rust-src, or name a date as the channel"
+            }
+            Self::NoRustSrc { .. } => {
+                "install the sources: Debian's rust-src, or `rustup component add rust-src`"
+            }
+            Self::NotReproducible { .. } => {
+                "the pin stays; if the new tree is right, run `sysroot lock --repin`"
+            }
+            Self::OutputDiffers(_) | Self::NoOutput(_) => "run `sysroot sync`",
+            Self::Offline { .. } => "run the command once without `--offline`",
+            Self::Tree(_) => "run `sysroot sync` again",
+        };
+        Some(text.to_owned())
+    }
+
+    fn excerpt(&self) -> Option<String> {
+        match self {
+            Self::Manifest(e) => e.excerpt(),
+            Self::Lock(e) => e.excerpt(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! A plan's downloads and builds, overlapping: a build starts as soon as its
+//! own inputs are in the store, whatever else is still on its way.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::project::Project;
+use super::{Context, OpsError, lock, system};
+use crate::build::{BuildError, Builder, BuilderOptions, Job, Toolchain};
+use crate::events::{Event, Stage};
+use crate::fetch::{Client, Download, UnpackLimits, choose_format, unpack};
+use crate::lock::{Lock, LockedComponent, LockedSource, LockedToolchain};
+use crate::materialize;
+use crate::plan::{Build, Fetch, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
+use crate::store::{ComponentRecord, RecipeRecord, Staging, Store};
+use crate::sys::fs;
+use crate::types::{ComponentId, Listing, TreeDigest, Triple};
+
+/// How many archives are fetched and unpacked at once: enough to keep both
+/// the network and the processors busy.
+const FETCHERS: usize = 4;
+/// The largest archive we accept; upstream's largest has about 0.4 GB.
+const MAX_ARCHIVE: u64 = 2 << 30;
+
+/// What was done.
+#[derive(Clone, Debug, Default)]
+pub struct Executed {
+    /// Components that were downloaded, or found when their turn came.
+    pub fetched: Vec<ComponentId>,
+    /// Targets that were compiled, with their trees.
+    pub built: Vec<(Triple, TreeDigest)>,
+}
+
+/// What the store has of the things a lock names.
+pub(super) fn index(store: &Store, lock: &Lock, host: &Triple) -> StoreIndex {
+    let mut index = StoreIndex::default();
+    for sha256 in lock.archives.values().filter_map(LockedComponent::identity) {
+        if let Some(record) = store.component(sha256) {
+            index.components.insert(sha256, record.tree);
+        }
+    }
+    for target in lock.targets.values() {
+        let LockedSource::Build { hosts, .. } = &target.source else { continue };
+        let Some(build) = hosts.get(host) else { continue };
+        let pinned = build.pin.filter(|pin| store.has_tree(*pin));
+        let stored = pinned.or_else(|| store.recipe(build.key).map(|record| record.tree));
+        if let Some(tree) = stored {
+            index.recipes.insert(build.key, tree);
+        }
+    }
+    index
+}
+
+/// Executes a plan's downloads and builds; `index` learns the trees.
+pub(super) fn execute(
+    cx: &Context<'_>,
+    store: &Store,
+    project: &Project,
+    lock: &Lock,
+    plan: &Plan,
+    index: &mut StoreIndex,
+) -> Result<Executed, OpsError> {
+    if cx.settings.offline && let Some(fetch) = plan.fetch.first() {
+        return Err(OpsError::Offline { what: fetch.id.to_string() });
+    }
+    let run = Run { cx, store, project, lock, host: &plan.host };
+    let queue = Queue::new(&plan.fetch);
+    let client = if plan.fetch.is_empty() { None } else { Some(lock::client(cx)?) };
+    let (fetched, built) = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..FETCHERS.min(plan.fetch.len()))
+            .filter_map(|_| client.as_ref())
+            .map(|client| scope.spawn(|| run.fetch_all(client, &queue)))
+            .collect();
+        let built = run.build_all(&plan.build, &queue);
+        let mut fetched = Vec::new();
+        for worker in workers {
+            fetched.push(worker.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+        }
+        (fetched, built)
+    });
+    let mut done = Executed::default();
+    for worker in fetched {
+        for (id, tree) in worker? {
+            if let Some(sha256) = lock.archives.get(&id).and_then(LockedComponent::identity) {
+                index.components.insert(sha256, tree);
+            }
+            done.fetched.push(id);
+        }
+    }
+    for (build, tree) in built? {
+        index.recipes.insert(build.key, tree);
+        done.built.push((build.target, tree));
+    }
+    Ok(done)
+}
+
+/// Downloads that wait for a worker, and builds that wait for downloads.
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+struct QueueState {
+    waiting: VecDeque<Fetch>,
+    /// Downloads that builds wait for and that are not done yet.
+    inputs_left: usize,
+    failed: bool,
+}
+
+impl Queue {
+    fn new(fetch: &[Fetch]) -> Self {
+        let inputs_left = fetch.iter().filter(|f| f.for_build).count();
+        let state = QueueState { waiting: fetch.to_vec().into(), inputs_left, failed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        // The state is consistent after every statement, also in a panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next download, unless another one failed.
+    fn next(&self) -> Option<Fetch> {
+        let mut state = self.lock();
+        if state.failed { None } else { state.waiting.pop_front() }
+    }
+
+    fn done(&self, fetch: &Fetch, ok: bool) {
+        let mut state = self.lock();
+        state.failed |= !ok;
+        state.inputs_left -= usize::from(fetch.for_build);
+        self.changed.notify_all();
+    }
+
+    /// Waits until builds can start; `false` if a download failed.
+    fn wait_for_inputs(&self) -> bool {
+        let guard = self.lock();
+        let wait = |state: &mut QueueState| state.inputs_left > 0 && !state.failed;
+        let state = self.changed.wait_while(guard, wait);
+        !state.unwrap_or_else(PoisonError::into_inner).failed
+    }
+}
+
+struct Run<'a> {
+    cx: &'a Context<'a>,
+    store: &'a Store,
+    project: &'a Project,
+    lock: &'a Lock,
+    host: &'a Triple,
+}
+
+impl Run<'_> {
+    fn fetch_all(
+        &self,
+        client: &Client,
+        queue: &Queue,
+    ) -> Result<Vec<(ComponentId, TreeDigest)>, OpsError> {
+        let mut done = Vec::new();
+        while let Some(fetch) = queue.next() {
+            let result = self.fetch(client, &fetch.id);
+            queue.done(&fetch, result.is_ok());
+            done.push((fetch.id, result?));
+        }
+        Ok(done)
+    }
+
+    /// Brings one archive's tree into the store, unless another process just did.
+    fn fetch(&self, client: &Client, id: &ComponentId) -> Result<TreeDigest, OpsError> {
+        let (cx, store) = (self.cx, self.store);
+        let missing = || crate::plan::PlanError::MissingArchive(id.clone());
+        let component = self.lock.archives.get(id).ok_or_else(missing)?;
+        let identity = component.identity().ok_or_else(missing)?;
+        let key = format!("component-{}", identity.to_hex());
+        let _guard =
+            store.lock_key(&key, &format!("downloading {id}"), cx.observer, cx.cancel)?;
+        if let Some(record) = store.component(identity) {
+            return Ok(record.tree);
+        }
+        let chosen = choose_format(component, client.observed_rate()).ok_or_else(missing)?;
+        let (format, archive) = chosen;
+        let partial = store.layout().partial(archive.sha256);
+        if let Some(parent) = partial.parent() {
+            fs::create_private_dir_all(parent)?;
+        }
+        let task = Task::start(cx, id.to_string(), Stage::Download);
+        let request =
+            Download { path: &archive.path, sha256: archive.sha256, limit: MAX_ARCHIVE };
+        let file = client.download(&request, &partial, &|bytes| task.progress(bytes))?;
+        task.finish();
+        let task = Task::start(cx, id.to_string(), Stage::Unpack);
+        let staging = store.stage()?;
+        let listing = unpack(file, format, id, staging.path(), &UnpackLimits::default())
+            .map_err(|source| OpsError::Archive { id: id.clone(), source })?;
+        let tree = store.publish(&staging, &listing)?;
+        store.record_component(&ComponentRecord { name: id.to_string(), archive: identity, tree })?;
+        fs::remove_file(&partial)?;
+        task.finish();
+        Ok(tree)
+    }
+
+    /// Compiles all targets of the plan; the failure of one does not stop the
+    /// others.
+    fn build_all(
+        &self,
+        builds: &[Build],
+        queue: &Queue,
+    ) -> Result<Vec<(Build, TreeDigest)>, OpsError> {
+        if builds.is_empty() || !queue.wait_for_inputs() {
+            return Ok(Vec::new());
+        }
+        let (_assembled, toolchain) = self.toolchain()?;
+        let builder = self.builder(toolchain, builds.len())?;
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = builds
+                .iter()
+                .map(|build| (build, scope.spawn(|| self.build(&builder, build))))
+                .collect();
+            let join = |(build, thread): (&Build, std::thread::ScopedJoinHandle<'_, _>)| {
+                (build.clone(), thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+            };
+            threads.into_iter().map(join).collect()
+        });
+        self.cx.cancel.check()?;
+        self.sum_up(results)
+    }
+
+    fn sum_up(
+        &self,
+        results: Vec<(Build, Result<TreeDigest, OpsError>)>,
+    ) -> Result<Vec<(Build, TreeDigest)>, OpsError> {
+        let mut done = Vec::new();
+        let mut failed: Vec<(Triple, Box<BuildError>)> = Vec::new();
+        for (build, result) in results {
+            match result {
+                Ok(tree) => done.push((build, tree)),
+                Err(OpsError::Build(e)) => failed.push((build.target, Box::new(e))),
+                Err(e) => return Err(e),
+            }
+        }
+        for (_, e) in failed.iter().skip(1) {
+            self.cx.observer.event(Event::Warning(e.to_string()));
+        }
+        let targets: Vec<Triple> = failed.iter().map(|(target, _)| target.clone()).collect();
+        match failed.into_iter().next() {
+            None => Ok(done),
+            Some((_, first)) if targets.len() == 1 => Err((*first).into()),
+            Some((_, first)) => Err(OpsError::Builds { targets, first }),
+        }
+    }
+
+    fn builder(&self, toolchain: Toolchain, builds: usize) -> Result<Builder<'_>, OpsError> {
+        let layout = self.store.layout();
+        fs::create_private_dir_all(&layout.tmp())?;
+        fs::create_private_dir_all(&layout.logs())?;
+        let options = BuilderOptions {
+            jobs: self.cx.settings.jobs,
+            builds,
+            work_root: layout.tmp(),
+            log_dir: layout.logs(),
+            offline: self.cx.settings.offline,
+            cancel: self.cx.cancel.clone(),
+            observer: self.cx.observer,
+        };
+        Ok(Builder::new(toolchain, options)?)
+    }
+
+    /// The toolchain that compiles: the system's, or one put together from
+    /// stored trees. The staging directory must outlive its use.
+    fn toolchain(&self) -> Result<(Option<Staging>, Toolchain), OpsError> {
+        let LockedToolchain::Dist { .. } = &self.lock.toolchain else {
+            let toolchain = system::find(self.cx)?;
+            system::check(&toolchain, self.lock)?;
+            return Ok((None, toolchain));
+        };
+        let staging = self.store.stage()?;
+        let mut trees = Vec::new();
+        for name in TOOLCHAIN_COMPONENTS {
+            trees.push(self.stored(name, Some(self.host))?);
+        }
+        let place = |tree| self.store.tree_path(tree);
+        materialize::assemble(staging.path(), &trees, &place)?;
+        let (tree, listing) = self.stored("rust-src", None)?;
+        materialize::check_stored(tree, &listing, &place(tree))?;
+        let rust_src: PathBuf = place(tree).join("lib/rustlib/src/rust");
+        let program = |name: &str| {
+            let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+            staging.path().join("bin").join(file)
+        };
+        let toolchain = Toolchain::from_parts(program("rustc"), program("cargo"), rust_src)?;
+        Ok((Some(staging), toolchain))
+    }
+
+    /// A stored component's tree and listing.
+    fn stored(
+        &self,
+        name: &str,
+        target: Option<&Triple>,
+    ) -> Result<(TreeDigest, Listing), OpsError> {
+        let id = component_id(name, target);
+        let archive = id.as_ref().and_then(|id| self.lock.archives.get(id)?.identity());
+        let record = archive.and_then(|sha256| self.store.component(sha256));
+        let Some(record) = record else {
+            return Err(OpsError::Offline { what: format!("the component {name}") });
+        };
+        Ok((record.tree, self.store.listing(record.tree)?))
+    }
+
+    fn build(&self, builder: &Builder<'_>, build: &Build) -> Result<TreeDigest, OpsError> {
+        let (cx, store) = (self.cx, self.store);
+        let locked = self.lock.targets.get(&build.target);
+        let Some(LockedSource::Build { options, .. }) = locked.map(|t| &t.source) else {
+            return Err(OpsError::Offline { what: build.target.to_string() });
+        };
+        let key = format!("recipe-{}", build.key.to_hex());
+        let doing = format!("compiling {}", build.target);
+        let _guard = store.lock_key(&key, &doing, cx.observer, cx.cancel)?;
+        let usable = |tree: &TreeDigest| build.pin.is_none_or(|pin| pin == *tree);
+        if let Some(tree) = store.recipe(build.key).map(|r| r.tree).filter(usable) {
+            return Ok(tree);
+        }
+        let staging = store.stage()?;
+        let spec = self.project.specs.get(&build.target).map(|spec| spec.bytes.clone());
+        let job = Job {
+            target: build.target.clone(),
+            spec,
+            options: options.clone(),
+            key: build.key,
+            out: staging.path(),
+        };
+        let listing = builder.build(&job)?;
+        let built = listing.digest();
+        if let Some(pin) = build.pin.filter(|pin| *pin != built) {
+            let target = build.target.clone();
+            return Err(OpsError::NotReproducible { target, pin, built });
+        }
+        let tree = store.publish(&staging, &listing)?;
+        store.record_recipe(&RecipeRecord {
+            key: build.key,
+            target: build.target.clone(),
+            host: self.host.clone(),
+            rustc: builder.toolchain().version.first_line.clone(),
+            tree,
+        })?;
+        Ok(tree)
+    }
+}
+
+/// One shown piece of work.
+struct Task<'a> {
+    cx: &'a Context<'a>,
+    name: String,
+    stage: Stage,
+    begun: Instant,
+}
+
+impl<'a> Task<'a> {
+    fn start(cx: &'a Context<'a>, name: String, stage: Stage) -> Self {
+        cx.observer.event(Event::Started { task: name.clone(), stage, total: None });
+        Self { cx, name, stage, begun: Instant::now() }
+    }
+
+    fn progress(&self, bytes: u64) {
+        self.cx.observer.event(Event::Progress { task: self.name.clone(), bytes });
+    }
+
+    fn finish(self) {
+        let (task, stage, elapsed) = (self.name, self.stage, self.begun.elapsed());
+        self.cx.observer.event(Event::Finished { task, stage, elapsed });
+    }
+}

@@ -1,0 +1,100 @@
+//! `link` and `unlink`: rustup is told that this checkout uses its output.
+
+use std::path::{Path, PathBuf};
+
+use super::project::Project;
+use super::{Context, OpsError, system};
+use crate::materialize::State;
+use crate::sys::{fs, process};
+
+/// What rustup knows of a checkout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkReport {
+    /// The toolchain's name in rustup.
+    pub name: String,
+    /// The output it points to.
+    pub output: PathBuf,
+    /// The directory whose builds use it.
+    pub dir: PathBuf,
+}
+
+/// The rustup to talk to.
+#[derive(Clone, Debug)]
+pub struct Rustup {
+    program: PathBuf,
+}
+
+impl Rustup {
+    /// Finds rustup on PATH.
+    pub fn find(cx: &Context<'_>) -> Result<Self, OpsError> {
+        let program = system::on_path(cx, "rustup").ok_or_else(|| OpsError::Run {
+            program: "rustup".to_owned(),
+            source: std::io::Error::new(std::io::ErrorKind::NotFound, "it is not on PATH"),
+        })?;
+        Ok(Self { program })
+    }
+
+    fn run(&self, arguments: &[&std::ffi::OsStr]) -> Result<(), OpsError> {
+        let output = process::inherited(self.program.as_os_str()).args(arguments).output();
+        let output = output.map_err(|source| OpsError::Run {
+            program: self.program.display().to_string(),
+            source,
+        })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let words: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+        Err(OpsError::Rustup {
+            arguments: words.join(" "),
+            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+}
+
+/// Makes every rustup proxy in the checkout use the output: links it as a
+/// toolchain and overrides the directory's toolchain.
+pub fn link(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError> {
+    let output = &project.files.output;
+    if State::read(output).is_none() {
+        return Err(OpsError::NoOutput(output.clone()));
+    }
+    let report = describe(project)?;
+    let rustup = Rustup::find(cx)?;
+    rustup.run(&["toolchain".as_ref(), "link".as_ref(), report.name.as_ref(), report.output.as_ref()])?;
+    let dir = report.dir.as_os_str();
+    rustup.run(&["override".as_ref(), "set".as_ref(), "--path".as_ref(), dir, report.name.as_ref()])?;
+    Ok(report)
+}
+
+/// Undoes [`link`].
+pub fn unlink(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError> {
+    let report = describe(project)?;
+    let rustup = Rustup::find(cx)?;
+    rustup.run(&["override".as_ref(), "unset".as_ref(), "--path".as_ref(), report.dir.as_os_str()])?;
+    rustup.run(&["toolchain".as_ref(), "uninstall".as_ref(), report.name.as_ref()])?;
+    Ok(report)
+}
+
+fn describe(project: &Project) -> Result<LinkReport, OpsError> {
+    let dir = real(&project.files.dir)?;
+    let output = dir.join(".sysroot");
+    Ok(LinkReport { name: name(&dir), output, dir })
+}
+
+fn real(path: &Path) -> Result<PathBuf, OpsError> {
+    Ok(fs::at("find", path, std::fs::canonicalize(path))?)
+}
+
+/// A name that tells people which checkout it is, and that no two share.
+fn name(dir: &Path) -> String {
+    let label: String = dir
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '_')
+        .take(40)
+        .collect();
+    let hash = blake3::hash(dir.as_os_str().as_encoded_bytes()).to_hex();
+    format!("sysroot-{label}-{}", &hash[..8])
+}

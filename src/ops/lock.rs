@@ -1,0 +1,187 @@
+//! `lock`: the manifest's request resolved, and written if its meaning changed.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::project::{LockFile, Project};
+use super::{Context, OpsError, system};
+use crate::events::{Event, Stage};
+use crate::fetch::{Client, DistServer, FetchedManifest, Options};
+use crate::lock::{Difference, Lock};
+use crate::resolve::{
+    ChannelManifest, Republished, Source, carry_pins, check_not_older, resolve,
+};
+use crate::sys::fs;
+use crate::types::{Channel, RelPath, Sha256};
+
+/// The largest channel manifest we read from the cache.
+const MAX_CHANNEL_MANIFEST: u64 = 16 << 20;
+
+/// What `lock` may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Write the lock if its meaning changed.
+    Write,
+    /// Resolve and report, but write nothing.
+    DryRun,
+    /// Fail if the lock would change; write nothing.
+    Check,
+}
+
+/// What became of the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockStatus {
+    /// It answers the manifest already.
+    Fresh,
+    /// It was missing.
+    Created,
+    /// It was stale, in these fields.
+    Updated(Vec<Difference>),
+}
+
+/// What `lock` did, or would do.
+#[derive(Clone, Debug)]
+pub struct LockReport {
+    /// What became of the lock.
+    pub status: LockStatus,
+    /// The lock.
+    pub file: LockFile,
+}
+
+/// Resolves the manifest and writes the lock if its meaning changed.
+///
+/// A lock that answers the manifest is not resolved again: it never changes
+/// silently. The system's toolchain is asked every time, because the machine
+/// may have another one than yesterday.
+pub fn lock(
+    cx: &Context<'_>,
+    project: &Project,
+    mode: LockMode,
+    accept_republished: bool,
+) -> Result<LockReport, OpsError> {
+    let old = match project.read_lock() {
+        // A damaged lock is what `lock` is there to replace; a check must see it.
+        Err(OpsError::Lock(e)) if mode == LockMode::Write && e.is_replaceable() => {
+            cx.observer.event(Event::Warning(format!("{e}; it is resolved anew")));
+            None
+        }
+        result => result?,
+    };
+    let differences = old.as_ref().map(|old| project.differences(&old.lock));
+    let is_system = project.manifest.channel == Channel::System;
+    if let (Some(old), Some([])) = (&old, differences.as_deref())
+        && (!is_system || mode == LockMode::Check)
+    {
+        return Ok(LockReport { status: LockStatus::Fresh, file: old.clone() });
+    }
+    if mode == LockMode::Check {
+        let path = project.files.lock.clone();
+        return Err(match differences {
+            None => OpsError::MissingLock(path),
+            Some(differences) => OpsError::StaleLock { path, differences },
+        });
+    }
+    let new = resolve_project(cx, project, old.as_ref().map(|o| &o.lock), accept_republished)?;
+    let text = new.to_text();
+    let status = match &old {
+        None => LockStatus::Created,
+        Some(old) if old.lock == new => LockStatus::Fresh,
+        Some(_) => LockStatus::Updated(differences.unwrap_or_default()),
+    };
+    if status == LockStatus::Fresh {
+        // Equal in meaning: the text on the disk stays, whatever its line ends.
+        if let Some(file) = old {
+            return Ok(LockReport { status, file });
+        }
+    }
+    if mode == LockMode::Write {
+        fs::replace(&project.files.lock, text.as_bytes())?;
+    }
+    Ok(LockReport { status, file: LockFile { lock: new, text } })
+}
+
+fn resolve_project(
+    cx: &Context<'_>,
+    project: &Project,
+    old: Option<&Lock>,
+    accept_republished: bool,
+) -> Result<Lock, OpsError> {
+    let begun = Instant::now();
+    let task = project.manifest.channel.to_string();
+    cx.observer.event(Event::Started { task: task.clone(), stage: Stage::Resolve, total: None });
+    let specs = project.spec_digests();
+    let mut new = match project.manifest.channel.manifest_path() {
+        None => {
+            let toolchain = system::describe(&system::find(cx)?)?;
+            resolve(&project.manifest, &specs, &Source::System(&toolchain), cx.settings.today)?
+        }
+        Some(path) => {
+            let fetched = channel_manifest(cx, &task, &path, accept_republished)?;
+            let manifest = ChannelManifest::parse(&fetched.bytes)?;
+            // The path is made of a checked date or release.
+            let path: RelPath = path.parse().map_err(crate::resolve::ResolveError::from)?;
+            let source = Source::Dist { manifest: &manifest, path, sha256: fetched.sha256 };
+            resolve(&project.manifest, &specs, &source, cx.settings.today)?
+        }
+    };
+    if let Some(old) = old {
+        let republished =
+            if accept_republished { Republished::Accept } else { Republished::Refuse };
+        check_not_older(old, &new, republished)?;
+        carry_pins(&mut new, old);
+    }
+    let elapsed = begun.elapsed();
+    cx.observer.event(Event::Finished { task, stage: Stage::Resolve, elapsed });
+    Ok(new)
+}
+
+/// The channel manifest of a dated channel: from the cache, else the server.
+///
+/// A dated manifest does not change, so the cached one is as good as the
+/// server's; `refresh` asks the server all the same.
+fn channel_manifest(
+    cx: &Context<'_>,
+    channel: &str,
+    path: &str,
+    refresh: bool,
+) -> Result<FetchedManifest, OpsError> {
+    let store = cx.store()?;
+    let cached = store.layout().manifest(channel);
+    if !refresh && let Some(found) = read_cached(&cached) {
+        return Ok(found);
+    }
+    if cx.settings.offline {
+        return Err(OpsError::Offline { what: format!("the channel manifest of {channel}") });
+    }
+    let path: RelPath = path.parse().map_err(crate::resolve::ResolveError::from)?;
+    let fetched = client(cx)?.channel_manifest(&path)?;
+    // Only what can be read is worth keeping.
+    ChannelManifest::parse(&fetched.bytes)?;
+    if let Some(parent) = cached.parent() {
+        fs::create_private_dir_all(parent)?;
+    }
+    // The first line is the hash of the rest: a damaged copy is no copy.
+    let mut kept = format!("{}\n", fetched.sha256.to_hex()).into_bytes();
+    kept.extend_from_slice(&fetched.bytes);
+    fs::replace(&cached, &kept)?;
+    Ok(fetched)
+}
+
+fn read_cached(path: &Path) -> Option<FetchedManifest> {
+    let mut kept = fs::read(path, MAX_CHANNEL_MANIFEST + 65).ok()?;
+    let hash = Sha256::from_hex(std::str::from_utf8(kept.get(..64)?).ok()?).ok()?;
+    let bytes = kept.split_off(65);
+    (Sha256::of(&bytes) == hash).then_some(FetchedManifest { bytes, sha256: hash })
+}
+
+/// A client for the configured dist server.
+pub(super) fn client(cx: &Context<'_>) -> Result<Client, OpsError> {
+    let server = DistServer::parse(&cx.settings.dist_server)?;
+    let options = Options {
+        offline: cx.settings.offline,
+        cancel: cx.cancel.clone(),
+        proxy: cx.settings.proxy.clone(),
+        ..Options::default()
+    };
+    Ok(Client::new(server, options)?)
+}

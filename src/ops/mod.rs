@@ -1,0 +1,112 @@
+//! One function a verb, each the list of its steps in order.
+//!
+//! This is where the pure modules and the working ones meet. Nothing here
+//! prints or reads the environment: settings come in, events and reports go
+//! out.
+
+mod cache;
+mod error;
+mod execute;
+mod link;
+mod lock;
+mod output;
+mod project;
+mod status;
+mod sync;
+mod system;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
+pub use error::OpsError;
+pub use execute::Executed;
+pub use link::{LinkReport, Rustup, link, unlink};
+pub use lock::{LockMode, LockReport, LockStatus, lock};
+pub use project::{Project, ProjectFiles};
+pub use status::{StatusReport, TargetState, TargetStatus, status};
+pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
+pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
+
+use crate::events::{Cancel, Observer};
+use crate::materialize::LinkMode;
+use crate::store::Store;
+use crate::types::{Date, Triple};
+
+/// What the user's environment and configuration say; never a repository's files.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The cache directory.
+    pub cache: PathBuf,
+    /// The dist server, as text.
+    pub dist_server: String,
+    /// Whether to stay off the network.
+    pub offline: bool,
+    /// How many jobs may run at once.
+    pub jobs: usize,
+    /// How files get into outputs.
+    pub link_mode: LinkMode,
+    /// The machine this binary was made for.
+    pub host: Triple,
+    /// The system's compiler, where the environment names one.
+    pub rustc: Option<PathBuf>,
+    /// Where to look for programs.
+    pub search_path: Vec<PathBuf>,
+    /// The user's proxies: all, http, https, and the hosts that go without.
+    pub proxy: crate::fetch::Proxy,
+    /// Today, in UTC.
+    pub today: Date,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// What every verb needs.
+pub struct Context<'a> {
+    /// Settings.
+    pub settings: &'a Settings,
+    /// Receives events.
+    pub observer: &'a dyn Observer,
+    /// Stops the work.
+    pub cancel: &'a Cancel,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("settings", self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// Opens the store.
+    pub fn store(&self) -> Result<Store, OpsError> {
+        Ok(Store::open(&self.settings.cache)?)
+    }
+
+    /// The store, if there is one already; makes nothing.
+    pub(crate) fn existing_store(&self) -> Option<Store> {
+        Store::open_existing(&self.settings.cache)
+    }
+
+    /// The locked host that this machine is: the triple this binary was made
+    /// for, or the only one that differs from it just in the C library.
+    pub fn host_among<'h>(
+        &self,
+        hosts: impl Iterator<Item = &'h Triple> + Clone,
+    ) -> Option<&'h Triple> {
+        let own = &self.settings.host;
+        if let Some(exact) = hosts.clone().find(|host| *host == own) {
+            return Some(exact);
+        }
+        let system = |t: &Triple| t.as_str().splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+        let mut similar = hosts.filter(|host| system(host) == system(own));
+        match (similar.next(), similar.next()) {
+            (Some(one), None) => Some(one),
+            _ => None,
+        }
+    }
+}
+
+/// A path as it is best shown to the user: relative to where they stand.
+pub fn shown<'p>(path: &'p Path, base: &Path) -> std::path::Display<'p> {
+    path.strip_prefix(base).unwrap_or(path).display()
+}

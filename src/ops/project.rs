@@ -1,0 +1,163 @@
+//! A project: where its files are, and what they say.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::OpsError;
+use crate::lock::{Difference, Lock, differences};
+use crate::manifest::{Manifest, check_spec};
+use crate::sys::fs;
+use crate::types::{FileDigest, SpecDigest, Triple};
+
+/// The largest manifest and spec we read.
+const MAX_MANIFEST: u64 = 1 << 20;
+/// The largest lock we read.
+const MAX_LOCK: u64 = 16 << 20;
+
+/// Where a project's files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectFiles {
+    /// The directory of the manifest.
+    pub dir: PathBuf,
+    /// `sysroot.toml`, or what `--manifest-path` names.
+    pub manifest: PathBuf,
+    /// The same name with the extension `lock`.
+    pub lock: PathBuf,
+    /// `.sysroot` beside the manifest.
+    pub output: PathBuf,
+}
+
+impl ProjectFiles {
+    /// The files that go with a manifest.
+    pub fn of_manifest(manifest: &Path) -> Self {
+        let dir = match manifest.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Self {
+            lock: manifest.with_extension("lock"),
+            output: dir.join(".sysroot"),
+            manifest: manifest.to_owned(),
+            dir,
+        }
+    }
+
+    /// Finds the manifest in a directory or the nearest one above it.
+    ///
+    /// One that belongs to another user is refused, as git refuses such a
+    /// repository: whoever can write above your directory must not decide
+    /// what your builds use.
+    pub fn find(start: &Path) -> Result<Self, OpsError> {
+        for dir in start.ancestors() {
+            let manifest = dir.join("sysroot.toml");
+            if fs::metadata_if_exists(&manifest)?.is_some() {
+                check_owner(&manifest)?;
+                return Ok(Self::of_manifest(&manifest));
+            }
+        }
+        Err(OpsError::NoManifest(start.to_owned()))
+    }
+
+    /// Reads the manifest and the specs it names.
+    pub fn load(self) -> Result<Project, OpsError> {
+        let text = fs::read_text(&self.manifest, MAX_MANIFEST)?;
+        let manifest = Manifest::parse(&text, &self.manifest)?;
+        let mut specs = BTreeMap::new();
+        for (target, request) in &manifest.targets {
+            if let Some(spec) = &request.spec {
+                let path = spec.below(&self.dir);
+                check_inside(&self.dir, &path, target)?;
+                let bytes = fs::read(&path, MAX_MANIFEST)?;
+                let digest = check_spec(&bytes, &path)?;
+                specs.insert(target.clone(), Spec { path, bytes, digest });
+            }
+        }
+        Ok(Project { files: self, manifest, specs })
+    }
+}
+
+#[cfg(unix)]
+fn check_owner(path: &Path) -> Result<(), OpsError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let user = rustix::process::geteuid().as_raw();
+    let owner = fs::at("inspect", path, std::fs::metadata(path))?.uid();
+    // Root's files are as trustworthy as root; and root may look at anything.
+    if owner == user || owner == 0 || user == 0 {
+        return Ok(());
+    }
+    Err(OpsError::ForeignManifest { path: path.to_owned(), owner, user })
+}
+
+#[cfg(not(unix))]
+fn check_owner(_path: &Path) -> Result<(), OpsError> {
+    Ok(())
+}
+
+/// Refuses a spec that a link takes out of the project.
+fn check_inside(dir: &Path, spec: &Path, target: &Triple) -> Result<(), OpsError> {
+    let real = |path: &Path| fs::at("find", path, std::fs::canonicalize(path));
+    let path = real(spec)?;
+    if path.starts_with(real(dir)?) {
+        return Ok(());
+    }
+    Err(OpsError::SpecOutside { target: target.clone(), path })
+}
+
+/// A target spec's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its raw bytes, which are what rustc hashes.
+    pub bytes: Vec<u8>,
+    /// Their digest.
+    pub digest: SpecDigest,
+}
+
+/// A project's manifest and specs.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Where its files are.
+    pub files: ProjectFiles,
+    /// What it asks for.
+    pub manifest: Manifest,
+    /// The specs by target.
+    pub specs: BTreeMap<Triple, Spec>,
+}
+
+/// A lock as it stands on the disk.
+#[derive(Clone, Debug)]
+pub struct LockFile {
+    /// Its meaning.
+    pub lock: Lock,
+    /// Its text.
+    pub text: String,
+}
+
+impl LockFile {
+    /// BLAKE3 of the text: what an output's state names.
+    pub fn digest(&self) -> FileDigest {
+        FileDigest::of(self.text.as_bytes())
+    }
+}
+
+impl Project {
+    /// Digests of the specs.
+    pub fn spec_digests(&self) -> BTreeMap<Triple, SpecDigest> {
+        self.specs.iter().map(|(target, spec)| (target.clone(), spec.digest)).collect()
+    }
+
+    /// Reads the lock, if there is one.
+    pub fn read_lock(&self) -> Result<Option<LockFile>, OpsError> {
+        let Some(text) = fs::read_text_if_exists(&self.files.lock, MAX_LOCK)? else {
+            return Ok(None);
+        };
+        let lock = Lock::parse(&text, &self.files.lock)?;
+        Ok(Some(LockFile { lock, text }))
+    }
+
+    /// Where the manifest and a lock disagree.
+    pub fn differences(&self, lock: &Lock) -> Vec<Difference> {
+        differences(&self.manifest, &self.spec_digests(), lock)
+    }
+}

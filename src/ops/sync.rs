@@ -1,0 +1,316 @@
+//! `sync`: lock if needed, then bring the output into the locked state.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::execute::{Executed, execute, index};
+use super::lock::{LockMode, LockReport, lock};
+use super::output::{Wanted, wanted};
+use super::project::{LockFile, Project};
+use super::{Context, OpsError, system};
+use crate::events::Event;
+use crate::lock::{Lock, LockedSource};
+use crate::materialize::{
+    Applied, Desired, LinkMode, MaterializeError, Output, State, differences as output_differences,
+};
+use crate::plan::{Plan, StoreIndex, plan};
+use crate::store::{Root, Store, TreeFault};
+use crate::sys::fs;
+use crate::types::{Channel, RelPath, TreeDigest, Triple};
+
+/// What `sync` may do to the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncMode {
+    /// Resolve again if the manifest changed, and write the lock.
+    Update,
+    /// A stale lock is an error.
+    Locked,
+    /// The lock is used without looking at whether it answers the manifest.
+    Frozen,
+}
+
+/// What is asked of `sync`.
+#[derive(Clone, Debug)]
+pub struct SyncOptions {
+    /// What it may do to the lock.
+    pub mode: SyncMode,
+    /// Only these targets; the others are left as they are.
+    pub targets: Option<BTreeSet<Triple>>,
+    /// Plan and report, but change nothing.
+    pub dry_run: bool,
+    /// Compare the output with the lock, and change nothing.
+    pub check: bool,
+}
+
+/// What `sync` did.
+#[derive(Clone, Debug)]
+pub struct SyncReport {
+    /// Whether the lock was written.
+    pub lock: Option<super::LockStatus>,
+    /// What had to happen; absent when nothing had to.
+    pub plan: Option<Plan>,
+    /// What was downloaded and compiled.
+    pub executed: Executed,
+    /// Output areas that were replaced.
+    pub replaced: Vec<RelPath>,
+    /// Output areas that were removed.
+    pub removed: Vec<RelPath>,
+    /// How files got into the output, if any did.
+    pub link_mode: Option<LinkMode>,
+    /// The targets in the output.
+    pub targets: Vec<Triple>,
+    /// Wall time.
+    pub elapsed: Duration,
+}
+
+/// How often a damaged tree is fetched or built again before giving up.
+const HEALING_ROUNDS: usize = 3;
+
+/// Brings a project's output into the locked state.
+pub fn sync(
+    cx: &Context<'_>,
+    project: &Project,
+    options: &SyncOptions,
+) -> Result<SyncReport, OpsError> {
+    let begun = Instant::now();
+    let (file, lock_status) = current_lock(cx, project, options)?;
+    let host = host(cx, &file.lock)?;
+    let mut report = SyncReport {
+        lock: lock_status,
+        plan: None,
+        executed: Executed::default(),
+        replaced: Vec::new(),
+        removed: Vec::new(),
+        link_mode: None,
+        targets: file.lock.targets.keys().cloned().collect(),
+        elapsed: Duration::ZERO,
+    };
+    let state = State::read(&project.files.output);
+    if is_untouched(project, &file, &host, state.as_ref()) {
+        report.elapsed = begun.elapsed();
+        return Ok(report);
+    }
+    if options.check {
+        return check(cx, project, &file, &host, options).map(|()| report);
+    }
+    if options.dry_run {
+        let store = cx.store()?;
+        let index = index(&store, &file.lock, &host);
+        report.plan = Some(plan(&file.lock, &host, options.targets.as_ref(), &index)?);
+        return Ok(report);
+    }
+    materialize(cx, project, file, &host, options, &mut report)?;
+    report.elapsed = begun.elapsed();
+    Ok(report)
+}
+
+/// The lock to use, made or renewed if that is allowed.
+fn current_lock(
+    cx: &Context<'_>,
+    project: &Project,
+    options: &SyncOptions,
+) -> Result<(LockFile, Option<super::LockStatus>), OpsError> {
+    let path = project.files.lock.clone();
+    if let (SyncMode::Update, false) = (options.mode, options.check) {
+        let fresh = project.read_lock().ok().flatten().filter(|old| {
+            // The system's toolchain is compared when it is used.
+            project.differences(&old.lock).is_empty()
+        });
+        if let Some(file) = fresh {
+            return Ok((file, None));
+        }
+        let mode = if options.dry_run { LockMode::DryRun } else { LockMode::Write };
+        let LockReport { status, file } = lock(cx, project, mode, false)?;
+        return Ok((file, Some(status)));
+    }
+    let file = project.read_lock()?.ok_or(OpsError::MissingLock(path.clone()))?;
+    if options.mode != SyncMode::Frozen {
+        let differences = project.differences(&file.lock);
+        if !differences.is_empty() {
+            return Err(OpsError::StaleLock { path, differences });
+        }
+    }
+    Ok((file, None))
+}
+
+/// The locked host that this machine is.
+pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
+    cx.host_among(lock.hosts.iter()).cloned().ok_or_else(|| OpsError::UnknownHost {
+        host: cx.settings.host.clone(),
+        locked: lock.hosts.iter().cloned().collect(),
+    })
+}
+
+/// Whether metadata alone shows that the output is what this lock says.
+pub(super) fn is_untouched(
+    project: &Project,
+    file: &LockFile,
+    host: &Triple,
+    state: Option<&State>,
+) -> bool {
+    state.is_some_and(|state| {
+        state.lock == Some(file.digest())
+            && state.host.as_ref() == Some(host)
+            && state.is_untouched(&project.files.output)
+    })
+}
+
+/// Compares the output with the lock in full; writes nothing.
+fn check(
+    cx: &Context<'_>,
+    project: &Project,
+    file: &LockFile,
+    host: &Triple,
+    options: &SyncOptions,
+) -> Result<(), OpsError> {
+    let output = &project.files.output;
+    if fs::metadata_if_exists(output)?.is_none() {
+        return Err(OpsError::NoOutput(output.clone()));
+    }
+    let store = cx.store()?;
+    let index = index(&store, &file.lock, host);
+    let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
+    let missing = plan.fetch.iter().map(|f| f.id.to_string());
+    let missing: Vec<String> = missing
+        .chain(plan.build.iter().map(|b| b.target.to_string()))
+        .map(|what| format!("{what}: not materialized"))
+        .collect();
+    if !missing.is_empty() {
+        return Err(OpsError::OutputDiffers(missing));
+    }
+    let mut found = Vec::new();
+    for area in wanted(cx, &store, &plan, &index)?.areas {
+        found.extend(output_differences(output, &area)?);
+    }
+    if found.is_empty() { Ok(()) } else { Err(OpsError::OutputDiffers(found)) }
+}
+
+fn materialize(
+    cx: &Context<'_>,
+    project: &Project,
+    mut file: LockFile,
+    host: &Triple,
+    options: &SyncOptions,
+    report: &mut SyncReport,
+) -> Result<(), OpsError> {
+    if is_system(project) {
+        system::check(&system::find(cx)?, &file.lock)?;
+    }
+    let store = cx.store()?;
+    store.sweep_staging()?;
+    let mut rounds = 0;
+    let (wanted, areas, applied, output) = loop {
+        let mut index = index(&store, &file.lock, host);
+        let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
+        let result = execute(cx, &store, project, &file.lock, &plan, &mut index)
+            .and_then(|done| {
+                report.executed.fetched.extend(done.fetched);
+                report.executed.built.extend(done.built);
+                let wanted = wanted(cx, &store, &plan, &index)?;
+                let (areas, applied, output) = apply(cx, project, &store, &wanted, options)?;
+                Ok((wanted, areas, applied, output))
+            });
+        report.plan = Some(plan);
+        match result {
+            Ok(done) => break done,
+            Err(e) => match damaged_tree(&e) {
+                Some(tree) if rounds < HEALING_ROUNDS => {
+                    rounds += 1;
+                    let kept = store.quarantine(tree)?;
+                    cx.observer.event(Event::Warning(format!(
+                        "{e}; it is kept in `{}` and made anew",
+                        kept.display()
+                    )));
+                }
+                _ => return Err(e),
+            },
+        }
+    };
+    record_pins(cx, project, &mut file, host, options, report)?;
+    report.replaced = applied.replaced;
+    report.removed = applied.removed;
+    report.link_mode = applied.link_mode;
+    let mut state = State::new();
+    state.lock = options.targets.is_none().then(|| file.digest());
+    state.host = Some(host.clone());
+    state.link_mode = report.link_mode;
+    state.trees = wanted.trees;
+    state.watched = wanted.watched;
+    state.areas = areas;
+    state.write(&project.files.output)?;
+    let real = std::fs::canonicalize(&project.files.dir).unwrap_or(project.files.dir.clone());
+    store.register(&Root { project: real, trees: state.trees, used: cx.settings.now })?;
+    drop(output);
+    Ok(())
+}
+
+type States = std::collections::BTreeMap<RelPath, crate::materialize::AreaState>;
+
+fn apply(
+    cx: &Context<'_>,
+    project: &Project,
+    store: &Store,
+    wanted: &Wanted,
+    options: &SyncOptions,
+) -> Result<(States, Applied, Output), OpsError> {
+    let output = Output::open(&project.files.output)?;
+    let known = State::read(&project.files.output).unwrap_or_default();
+    let desired = Desired {
+        areas: &wanted.areas,
+        exclusive: options.targets.is_none(),
+        link_mode: cx.settings.link_mode,
+    };
+    let place = |tree: TreeDigest| store.tree_path(tree);
+    let (areas, applied) = output.apply(&desired, &known, &place, cx.cancel)?;
+    Ok((areas, applied, output))
+}
+
+/// The stored tree that an error blames.
+fn damaged_tree(error: &OpsError) -> Option<TreeDigest> {
+    match error {
+        OpsError::Materialize(MaterializeError::Damaged { tree, .. })
+        | OpsError::Tree(TreeFault::Absent(tree) | TreeFault::Listing { digest: tree, .. }) => {
+            Some(*tree)
+        }
+        _ => None,
+    }
+}
+
+/// Writes the digests of compiled trees into the lock, so that from now on
+/// every other source of them must agree.
+fn record_pins(
+    cx: &Context<'_>,
+    project: &Project,
+    file: &mut LockFile,
+    host: &Triple,
+    options: &SyncOptions,
+    report: &mut SyncReport,
+) -> Result<(), OpsError> {
+    if options.mode != SyncMode::Update {
+        return Ok(());
+    }
+    let store = cx.store()?;
+    let StoreIndex { recipes, .. } = index(&store, &file.lock, host);
+    let mut changed = false;
+    for target in file.lock.targets.values_mut() {
+        let LockedSource::Build { hosts, .. } = &mut target.source else { continue };
+        let Some(build) = hosts.get_mut(host) else { continue };
+        if build.pin.is_none()
+            && let Some(tree) = recipes.get(&build.key)
+        {
+            build.pin = Some(*tree);
+            changed = true;
+        }
+    }
+    if changed {
+        file.text = file.lock.to_text();
+        fs::replace(&project.files.lock, file.text.as_bytes())?;
+        report.lock.get_or_insert(super::LockStatus::Updated(Vec::new()));
+    }
+    Ok(())
+}
+
+/// Whether a project uses the machine's own toolchain.
+pub(super) fn is_system(project: &Project) -> bool {
+    project.manifest.channel == Channel::System
+}
