@@ -32,7 +32,9 @@ impl Fault {
             .line_start(line)
             .path(file)
             .annotation(AnnotationKind::Primary.span(first..last));
-        let report = &[Level::ERROR.primary_title(message.as_str()).element(snippet)];
+        let report = &[Level::ERROR
+            .primary_title(message.as_str())
+            .element(snippet)];
         Self {
             excerpt: Renderer::plain().render(report),
             file: file.to_owned(),
@@ -83,7 +85,11 @@ impl fmt::Display for Fault {
             message,
             ..
         } = self;
-        write!(f, "{file}:{line}:{column}: {}", super::escape_controls(message))
+        write!(
+            f,
+            "{file}:{line}:{column}: {}",
+            super::escape_controls(message)
+        )
     }
 }
 
@@ -100,7 +106,11 @@ mod tests {
     fn the_place_is_counted_in_lines_and_characters() {
         let fault = Fault::new("f.toml", "a = 1\nb = \"\u{e9}\" x\n", 13..14, "no".into());
         assert_eq!(fault.to_string(), "f.toml:2:9: no");
-        assert!(fault.excerpt().contains("f.toml:2:9"), "{}", fault.excerpt());
+        assert!(
+            fault.excerpt().contains("f.toml:2:9"),
+            "{}",
+            fault.excerpt()
+        );
         assert!(fault.excerpt().contains('^'), "{}", fault.excerpt());
     }
 

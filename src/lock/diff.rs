@@ -52,7 +52,11 @@ pub fn differences(
         Some(text(channel)),
         Some(text(lock.channel)),
     );
-    found.compare("hosts".to_owned(), Some(list(hosts)), Some(list(&lock.hosts)));
+    found.compare(
+        "hosts".to_owned(),
+        Some(list(hosts)),
+        Some(list(&lock.hosts)),
+    );
     found.compare(
         "components".to_owned(),
         Some(list(components)),
@@ -123,10 +127,16 @@ impl Found {
         let meant = BuildOptions::new(crates, features, profile, rustflags);
         if meant != *options {
             let wanted = Some("what the request means".to_owned());
-            self.push(format!("{target}.options"), wanted, Some("others".to_owned()));
+            self.push(
+                format!("{target}.options"),
+                wanted,
+                Some("others".to_owned()),
+            );
         }
         for (host, build) in hosts {
-            let key = lock.recipe(name, host).map(|recipe| recipe.key().to_string());
+            let key = lock
+                .recipe(name, host)
+                .map(|recipe| recipe.key().to_string());
             let field = format!("{target}.hosts.{host}.key");
             self.compare(field, key, Some(build.key.to_string()));
         }

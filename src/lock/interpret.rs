@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
-use super::schema::{RawArchive, RawLock, RawOptions, RawRequest, RawSource, RawTarget, RawToolchain};
+use super::schema::{
+    RawArchive, RawLock, RawOptions, RawRequest, RawSource, RawTarget, RawToolchain,
+};
 use super::{
     Lock, LockedArchive, LockedBuild, LockedComponent, LockedSource, LockedTarget, LockedToolchain,
 };
@@ -133,9 +135,11 @@ fn archives(
                 name: name.clone(),
                 target: match target.as_str() {
                     "*" => None,
-                    triple => Some(triple.parse::<Triple>().map_err(|error| {
-                        place.fault(triple, error.to_string())
-                    })?),
+                    triple => Some(
+                        triple
+                            .parse::<Triple>()
+                            .map_err(|error| place.fault(triple, error.to_string()))?,
+                    ),
                 },
             };
             archives.insert(id, component(&place.below(&target), archive)?);
@@ -216,7 +220,12 @@ fn request(place: &Place<'_, '_>, raw: RawRequest) -> Result<TargetRequest, Faul
         crates: raw.crates.map(|names| crates(place, &names)).transpose()?,
         features: features(place, raw.features)?,
         profile: Profile {
-            opt_level: scalar(place, "opt-level", raw.opt_level.as_ref(), values::opt_level)?,
+            opt_level: scalar(
+                place,
+                "opt-level",
+                raw.opt_level.as_ref(),
+                values::opt_level,
+            )?,
             debug: scalar(place, "debug", raw.debug.as_ref(), values::debug)?,
             panic: raw.panic,
             codegen_units: scalar(
@@ -257,7 +266,10 @@ fn scalar<T>(
     let Some(value) = value else { return Ok(None) };
     match read(value) {
         Some(read) => Ok(Some(read)),
-        None => Err(place.fault(key, format!("the value of `{key}` is not one of its values"))),
+        None => Err(place.fault(
+            key,
+            format!("the value of `{key}` is not one of its values"),
+        )),
     }
 }
 
@@ -265,8 +277,12 @@ fn crates(place: &Place<'_, '_>, names: &[String]) -> Result<CrateSet, Fault> {
     if names.is_empty() {
         return Err(place.fault("crates", "`crates` is empty"));
     }
-    values::crate_set(names.iter().map(String::as_str))
-        .map_err(|_| place.fault("crates", "`crates` has a name other than `core`, `alloc`, `std`"))
+    values::crate_set(names.iter().map(String::as_str)).map_err(|_| {
+        place.fault(
+            "crates",
+            "`crates` has a name other than `core`, `alloc`, `std`",
+        )
+    })
 }
 
 fn features(
@@ -331,7 +347,10 @@ fn check_target(
                 return Err(place.fault("hosts", format!("the host `{host}` is missing here")));
             }
             let any = system && lock.hosts.is_empty();
-            if let Some(host) = hosts.keys().find(|host| !any && !lock.hosts.contains(*host)) {
+            if let Some(host) = hosts
+                .keys()
+                .find(|host| !any && !lock.hosts.contains(*host))
+            {
                 let message = format!("`{host}` is none of the lock's hosts");
                 return Err(place.below("hosts").fault(host.as_str(), message));
             }

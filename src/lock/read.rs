@@ -48,7 +48,9 @@ pub enum LockError {
     #[error("{0}")]
     Conflict(Box<Fault>),
     /// Written by a newer sysroot.
-    #[error("{file} was made by a newer sysroot: format version {found}, known are up to {VERSION}")]
+    #[error(
+        "{file} was made by a newer sysroot: format version {found}, known are up to {VERSION}"
+    )]
     Newer {
         /// The file.
         file: String,
@@ -142,7 +144,10 @@ fn conflict(doc: &Document<'_>) -> Option<Fault> {
     let mut at = 0;
     for line in doc.text().split_inclusive('\n') {
         let bare = line.trim_end();
-        if markers.iter().any(|marker| bare.starts_with(marker.trim_end())) {
+        if markers
+            .iter()
+            .any(|marker| bare.starts_with(marker.trim_end()))
+        {
             let fault = doc.fault(at..at + bare.len(), "the lock has git's conflict markers");
             return Some(fault);
         }
@@ -179,7 +184,10 @@ fn check_keys(doc: &Document<'_>, top: &DeTable<'_>) -> Result<(), Fault> {
         doc.only_known(toolchain, "`[toolchain]`", TOOLCHAIN_KEYS)?;
     }
     for archives in tables_in(top, "archives").values() {
-        for archive in archives.values().filter_map(|value| value.get_ref().as_table()) {
+        for archive in archives
+            .values()
+            .filter_map(|value| value.get_ref().as_table())
+        {
             doc.only_known(archive, "an archive", ARCHIVE_KEYS)?;
         }
     }
@@ -212,6 +220,7 @@ fn check_end(doc: &Document<'_>) -> Result<(), Fault> {
         return Ok(());
     }
     let last = text.rfind('\n').map_or(0, |newline| newline + 1);
-    let message = format!("the lock does not end in the line `{END}`: it was cut short or added to");
+    let message =
+        format!("the lock does not end in the line `{END}`: it was cut short or added to");
     Err(doc.fault(last..text.len(), message))
 }

@@ -35,11 +35,17 @@ pub fn lock() -> serde_json::Value {
 pub(super) struct RawLock {
     /// The format's version; a newer one is refused.
     #[schemars(extend("const" = 1))]
-    #[expect(dead_code, reason = "it is read before the rest, which it decides about")]
+    #[expect(
+        dead_code,
+        reason = "it is read before the rest, which it decides about"
+    )]
     pub(super) version: i64,
     /// The format's revision within the version; a newer one only adds keys.
     #[schemars(range(min = 0))]
-    #[expect(dead_code, reason = "it is read before the rest, which it decides about")]
+    #[expect(
+        dead_code,
+        reason = "it is read before the rest, which it decides about"
+    )]
     pub(super) revision: i64,
     /// The channel asked for.
     #[schemars(with = "String")]

@@ -89,7 +89,8 @@ mod tests {
                 host: "x86_64-unknown-linux-gnu".parse().unwrap(),
                 targets: targets.clone(),
             };
-            let manifest = Manifest::parse(&template.to_string(), Path::new("sysroot.toml")).unwrap();
+            let manifest =
+                Manifest::parse(&template.to_string(), Path::new("sysroot.toml")).unwrap();
             assert_eq!(manifest.channel.to_string(), channel);
             assert_eq!(manifest.hosts.len(), 1);
             assert_eq!(manifest.targets.len(), targets.len());

@@ -117,11 +117,7 @@ fn check_keys(doc: &Document<'_>, top: &DeTable<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn interpret(
-    doc: &Document<'_>,
-    raw: RawManifest,
-    top: &DeTable<'_>,
-) -> Result<Manifest, Fault> {
+fn interpret(doc: &Document<'_>, raw: RawManifest, top: &DeTable<'_>) -> Result<Manifest, Fault> {
     let Some(toolchain) = raw.toolchain else {
         return Err(doc
             .fault(0..0, "the table `[toolchain]` is missing")
@@ -180,7 +176,9 @@ fn refuse_build_keys(
     own: Option<&DeTable<'_>>,
 ) -> Result<(), Fault> {
     let own = own.into_iter().flat_map(DeTable::keys);
-    let culprit = own.into_iter().find(|key| BUILD_KEYS.contains(&key.get_ref().as_ref()));
+    let culprit = own
+        .into_iter()
+        .find(|key| BUILD_KEYS.contains(&key.get_ref().as_ref()));
     let Some(key) = culprit else { return Ok(()) };
     let message = format!(
         "`{}` needs a build, and the strategy of `{triple}` is `download`",

@@ -113,7 +113,12 @@ const UNSTABLE: &[&str] = &[
 
 /// Sanitizers that are instrumentation alone; the others link a runtime that
 /// cannot be built from rust-src.
-const SANITIZERS: &[&str] = &["kcfi", "kernel-address", "kernel-hwaddress", "shadow-call-stack"];
+const SANITIZERS: &[&str] = &[
+    "kcfi",
+    "kernel-address",
+    "kernel-hwaddress",
+    "shadow-call-stack",
+];
 
 /// Options that are keys of the target's table.
 const PROFILE: &[(&str, &str)] = &[
@@ -186,7 +191,10 @@ fn option_flag(
     }
     if !allowed.contains(&name.as_str()) {
         let near = nearest(&name, allowed.iter().copied());
-        return Err(not_allowed(whole, near.map(|near| format!("{prefix}{near}"))));
+        return Err(not_allowed(
+            whole,
+            near.map(|near| format!("{prefix}{near}")),
+        ));
     }
     let Some(value) = value else {
         return Ok(format!("{prefix}{name}"));
@@ -249,7 +257,12 @@ mod tests {
         ] {
             assert_eq!(normalise(spelling.iter().copied()), want, "{spelling:?}");
         }
-        let flags = ["-Cforce-frame-pointers", "-Zsanitizer=kcfi", "--cfg", "my_os"];
+        let flags = [
+            "-Cforce-frame-pointers",
+            "-Zsanitizer=kcfi",
+            "--cfg",
+            "my_os",
+        ];
         let want = ["-Cforce-frame-pointers", "-Zsanitizer=kcfi", "--cfg=my_os"];
         assert_eq!(normalise(flags), Ok(want.map(str::to_owned).to_vec()));
     }
@@ -300,7 +313,13 @@ mod tests {
         ] {
             let error = normalise(bad.iter().copied()).expect_err(&format!("{bad:?}"));
             assert_eq!(error.0, 0, "{bad:?}");
-            assert!(error.1.to_string().contains(bad[0]) || bad[0].contains('\x1f') || bad[0].contains('"'), "{}", error.1);
+            assert!(
+                error.1.to_string().contains(bad[0])
+                    || bad[0].contains('\x1f')
+                    || bad[0].contains('"'),
+                "{}",
+                error.1
+            );
         }
     }
 
@@ -316,7 +335,10 @@ mod tests {
             ("-g", "debug"),
         ] {
             let (_, error) = normalise([flag]).unwrap_err();
-            assert!(error.hint().unwrap().contains(&format!("`{key}`")), "{flag}");
+            assert!(
+                error.hint().unwrap().contains(&format!("`{key}`")),
+                "{flag}"
+            );
         }
     }
 }

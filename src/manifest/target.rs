@@ -146,8 +146,10 @@ fn read_spec(doc: &Document<'_>, spec: &Text, name: Option<&Triple>) -> Result<R
     match name {
         // rustc and cargo take the stem for the target's name.
         Some(name) if name.as_str() != stem => {
-            let message = format!("the spec's file stem `{stem}` is not the target's name `{name}`");
-            let hint = format!("rename the file to `{name}.json`, or the table to `[targets.{stem}]`");
+            let message =
+                format!("the spec's file stem `{stem}` is not the target's name `{name}`");
+            let hint =
+                format!("rename the file to `{name}.json`, or the table to `[targets.{stem}]`");
             Err(doc.fault(spec.span(), message).with_hint(hint))
         }
         _ => Ok(path),
