@@ -13,6 +13,8 @@
 
 pub mod types;
 
+pub mod document;
+
 pub mod lock;
 pub mod manifest;
 pub mod recipe;

@@ -4,14 +4,23 @@
 //! meaning and reported by field, never by a hash of the manifest file.
 //! No I/O: text in, value out, and back, byte for byte reproducible.
 
+mod diff;
+mod interpret;
+mod read;
+pub mod schema;
+mod write;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::TargetRequest;
-use crate::recipe::BuildOptions;
+use crate::recipe::{BuildOptions, Inputs, Recipe};
 use crate::types::{
     Channel, ComponentId, ComponentName, Date, RecipeKey, RelPath, Sha256, SpecDigest, TreeDigest,
     Triple,
 };
+
+pub use diff::{Difference, differences};
+pub use read::{LockError, MAX_SIZE};
 
 /// The content of a `sysroot.lock`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,4 +132,61 @@ pub struct LockedBuild {
     pub key: RecipeKey,
     /// The digest that the compiled tree must have, once somebody built it.
     pub pin: Option<TreeDigest>,
+}
+
+impl LockedSource {
+    /// The word the lock file has for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::System => "system",
+            Self::Build { .. } => "build",
+        }
+    }
+}
+
+impl Lock {
+    /// The archive of a component for a target (`None`: the one for all).
+    pub fn archive(&self, name: &str, target: Option<&Triple>) -> Option<&LockedComponent> {
+        let name = name.parse().ok()?;
+        let target = target.cloned();
+        self.archives.get(&ComponentId { name, target })
+    }
+
+    /// What a host compiles with; `None` where the lock lacks an archive.
+    pub fn inputs(&self, host: &Triple) -> Option<Inputs> {
+        match &self.toolchain {
+            LockedToolchain::Dist { .. } => Some(Inputs::Dist {
+                rustc: self.archive("rustc", Some(host))?.identity()?,
+                cargo: self.archive("cargo", Some(host))?.identity()?,
+                rust_src: self.archive("rust-src", None)?.identity()?,
+            }),
+            LockedToolchain::System {
+                rustc,
+                commit,
+                cargo,
+                rust_src,
+            } => Some(Inputs::System {
+                rustc: format!("{rustc}\ncommit-hash: {commit}"),
+                cargo: cargo.clone(),
+                rust_src: *rust_src,
+            }),
+        }
+    }
+
+    /// The recipe of a target that is compiled, on one host; `None` where the
+    /// target is not compiled or the lock lacks an archive.
+    pub fn recipe(&self, target: &Triple, host: &Triple) -> Option<Recipe> {
+        let locked = self.targets.get(target)?;
+        let LockedSource::Build { options, .. } = &locked.source else {
+            return None;
+        };
+        Some(Recipe {
+            inputs: self.inputs(host)?,
+            host: host.clone(),
+            target: target.clone(),
+            spec: locked.spec,
+            options: options.clone(),
+        })
+    }
 }

@@ -5,9 +5,21 @@
 //! target and everything checked. No I/O: the text comes in, a value or a
 //! diagnostic with line, column and caret goes out.
 
+mod init;
+mod parse;
+pub mod rustflags;
+pub mod schema;
+pub mod spec;
+mod target;
+pub(crate) mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::types::{Channel, ComponentName, CrateSet, Profile, RelPath, Strategy, Triple};
+
+pub use init::Template;
+pub use parse::{MAX_SIZE, MAX_TARGETS, ManifestError};
+pub use spec::{SpecError, check_spec};
 
 /// What a project asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,191 @@
+//! Whether a lock still answers what the manifest asks, field by field.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::write::strategy_name;
+use super::{Lock, LockedSource, LockedTarget};
+use crate::manifest::{Manifest, TargetRequest};
+use crate::recipe::BuildOptions;
+use crate::types::{CrateSet, DebugInfo, OptLevel, Panic, Profile, SpecDigest, Triple};
+
+/// One field in which manifest and lock differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The field, as a dotted path: `targets.my-os.opt-level`.
+    pub field: String,
+    /// What is asked for now, in TOML's spelling; `None` where nothing is.
+    pub manifest: Option<String>,
+    /// What the lock answered, in TOML's spelling; `None` where nothing is.
+    pub lock: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let say = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        write!(
+            f,
+            "{}: manifest {}, lock {}",
+            self.field,
+            say(&self.manifest),
+            say(&self.lock)
+        )
+    }
+}
+
+/// Compares by meaning; empty when the lock is fresh. `specs` holds the digest
+/// of each custom target's spec as it is on disk now.
+pub fn differences(
+    manifest: &Manifest,
+    specs: &BTreeMap<Triple, SpecDigest>,
+    lock: &Lock,
+) -> Vec<Difference> {
+    let mut found = Found(Vec::new());
+    let Manifest {
+        channel,
+        hosts,
+        components,
+        targets,
+    } = manifest;
+    found.compare(
+        "channel".to_owned(),
+        Some(text(channel)),
+        Some(text(lock.channel)),
+    );
+    found.compare(
+        "hosts".to_owned(),
+        Some(list(hosts)),
+        Some(list(&lock.hosts)),
+    );
+    found.compare(
+        "components".to_owned(),
+        Some(list(components)),
+        Some(list(&lock.components)),
+    );
+    let names: BTreeSet<&Triple> = targets.keys().chain(lock.targets.keys()).collect();
+    for name in names {
+        let field = format!("targets.{name}");
+        match (targets.get(name), lock.targets.get(name)) {
+            (Some(wanted), Some(locked)) => {
+                found.requests(&field, wanted, &locked.request);
+                found.spec(&field, specs.get(name), locked);
+                found.recipe(&field, name, lock, locked);
+            }
+            (Some(_), None) => found.push(field, Some("a table".to_owned()), None),
+            (None, Some(_)) => found.push(field, None, Some("a table".to_owned())),
+            (None, None) => {}
+        }
+    }
+    found.0
+}
+
+struct Found(Vec<Difference>);
+
+impl Found {
+    fn push(&mut self, field: String, manifest: Option<String>, lock: Option<String>) {
+        self.0.push(Difference {
+            field,
+            manifest,
+            lock,
+        });
+    }
+
+    fn compare(&mut self, field: String, manifest: Option<String>, lock: Option<String>) {
+        if manifest != lock {
+            self.push(field, manifest, lock);
+        }
+    }
+
+    fn requests(&mut self, target: &str, wanted: &TargetRequest, locked: &TargetRequest) {
+        for ((key, wanted), (_, locked)) in fields(wanted).into_iter().zip(fields(locked)) {
+            self.compare(format!("{target}.{key}"), wanted, locked);
+        }
+    }
+
+    /// The same path may hold other bytes than when it was locked.
+    fn spec(&mut self, target: &str, on_disk: Option<&SpecDigest>, locked: &LockedTarget) {
+        if let (Some(now), Some(then)) = (on_disk, &locked.spec) {
+            let field = format!("{target}.spec (the file's bytes)");
+            self.compare(field, Some(now.to_string()), Some(then.to_string()));
+        }
+    }
+
+    /// A key of another recipe version, or options edited by hand, would make
+    /// the store answer for something else.
+    fn recipe(&mut self, target: &str, name: &Triple, lock: &Lock, locked: &LockedTarget) {
+        let LockedSource::Build { options, hosts } = &locked.source else {
+            return;
+        };
+        let TargetRequest {
+            strategy: _,
+            spec: _,
+            crates,
+            features,
+            profile,
+            rustflags,
+        } = locked.request.clone();
+        let meant = BuildOptions::new(crates, features, profile, rustflags);
+        if meant != *options {
+            let wanted = Some("what the request means".to_owned());
+            self.push(
+                format!("{target}.options"),
+                wanted,
+                Some("others".to_owned()),
+            );
+        }
+        for (host, build) in hosts {
+            let key = lock
+                .recipe(name, host)
+                .map(|recipe| recipe.key().to_string());
+            let field = format!("{target}.hosts.{host}.key");
+            self.compare(field, key, Some(build.key.to_string()));
+        }
+    }
+}
+
+/// The fields of a request in TOML's spelling.
+fn fields(request: &TargetRequest) -> [(&'static str, Option<String>); 10] {
+    let TargetRequest {
+        strategy,
+        spec,
+        crates,
+        features,
+        profile,
+        rustflags,
+    } = request;
+    let Profile {
+        opt_level,
+        debug,
+        panic,
+        codegen_units,
+        embed_bitcode,
+    } = profile;
+    [
+        ("strategy", Some(text(strategy_name(*strategy)))),
+        ("spec", spec.as_ref().map(text)),
+        ("crates", crates.map(CrateSet::names).map(list)),
+        ("features", Some(list(features))),
+        ("opt-level", opt_level.map(level)),
+        ("debug", debug.map(DebugInfo::as_str).map(text)),
+        ("panic", panic.map(Panic::as_str).map(text)),
+        ("codegen-units", codegen_units.map(|n| n.to_string())),
+        ("embed-bitcode", embed_bitcode.map(|yes| yes.to_string())),
+        ("rustflags", Some(list(rustflags))),
+    ]
+}
+
+fn level(level: OptLevel) -> String {
+    match level {
+        OptLevel::Number(number) => number.to_string(),
+        OptLevel::Size | OptLevel::SizeMin => text(level),
+    }
+}
+
+fn text(value: impl fmt::Display) -> String {
+    format!("\"{value}\"")
+}
+
+fn list(values: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    let values: Vec<String> = values.into_iter().map(text).collect();
+    format!("[{}]", values.join(", "))
+}

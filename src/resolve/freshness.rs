@@ -1,0 +1,110 @@
+//! A new lock against the old one: no going back, no change under a date, and
+//! pins that stay valid.
+
+use std::fmt;
+
+use super::ResolveError;
+use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
+use crate::types::{Channel, Date, RelPath, Sha256};
+
+/// An archive that has other bytes than when it was locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Republished {
+    /// The archive.
+    pub path: RelPath,
+    /// The locked digest.
+    pub locked: Sha256,
+    /// The digest that the server states now.
+    pub served: Sha256,
+}
+
+impl fmt::Display for Republished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            locked,
+            served,
+        } = self;
+        write!(f, "{path}: locked {locked}, served {served}")
+    }
+}
+
+/// Refuses a channel manifest of another day than asked for, or of a day that
+/// has not come.
+pub fn check_date(channel: Channel, served: Date, today: Date) -> Result<(), ResolveError> {
+    if served.is_far_future(today) {
+        return Err(ResolveError::FarFuture {
+            date: served,
+            today,
+        });
+    }
+    match channel.date() {
+        Some(asked) if asked != served => Err(ResolveError::OtherDay { asked, served }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a lock of an older day than the one it replaces, unless the
+/// manifest's channel changed, which is the user's own word.
+pub fn check_not_older(old: &Lock, new: &Lock) -> Result<(), ResolveError> {
+    match (date(old), date(new)) {
+        (Some(locked), Some(offered)) if old.channel == new.channel && offered < locked => {
+            Err(ResolveError::Older { locked, offered })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses archives that have other bytes under the path they were locked with.
+pub fn check_not_republished(old: &Lock, new: &Lock) -> Result<(), ResolveError> {
+    let changes: Vec<Republished> = old
+        .archives
+        .iter()
+        .filter_map(|(id, locked)| Some((locked, new.archives.get(id)?)))
+        .flat_map(|(locked, served)| changed(locked, served))
+        .collect();
+    match date(new) {
+        Some(date) if !changes.is_empty() => Err(ResolveError::Republished { date, changes }),
+        _ => Ok(()),
+    }
+}
+
+fn changed(locked: &LockedComponent, served: &LockedComponent) -> Vec<Republished> {
+    let one = |locked: &Option<LockedArchive>, served: &Option<LockedArchive>| {
+        let (locked, served) = (locked.as_ref()?, served.as_ref()?);
+        let other = locked.path == served.path && locked.sha256 != served.sha256;
+        other.then(|| Republished {
+            path: locked.path.clone(),
+            locked: locked.sha256,
+            served: served.sha256,
+        })
+    };
+    let xz = one(&locked.xz, &served.xz);
+    xz.into_iter().chain(one(&locked.gz, &served.gz)).collect()
+}
+
+/// Copies the pins whose recipe key is unchanged.
+pub fn carry_pins(new: &mut Lock, old: &Lock) {
+    for (name, target) in &mut new.targets {
+        let LockedSource::Build { hosts, .. } = &mut target.source else {
+            continue;
+        };
+        let Some(LockedSource::Build { hosts: before, .. }) =
+            old.targets.get(name).map(|target| &target.source)
+        else {
+            continue;
+        };
+        for (host, build) in hosts {
+            if let Some(pinned) = before.get(host).filter(|before| before.key == build.key) {
+                build.pin = build.pin.or(pinned.pin);
+            }
+        }
+    }
+}
+
+fn date(lock: &Lock) -> Option<Date> {
+    match &lock.toolchain {
+        LockedToolchain::Dist { date, .. } => Some(*date),
+        LockedToolchain::System { .. } => None,
+    }
+}
