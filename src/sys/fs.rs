@@ -211,6 +211,53 @@ pub fn create_new(path: &Path) -> Result<File> {
     at("create", path, file)
 }
 
+/// Creates a file that must not exist yet, read-only for everybody (less the
+/// umask) but writable through the returned handle.
+pub fn create_new_read_only(path: &Path, executable: bool) -> Result<File> {
+    point("create", path)?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(if executable { 0o555 } else { 0o444 });
+    }
+    #[cfg(not(unix))]
+    let _ = executable;
+    at("create", path, options.open(path))
+}
+
+/// Opens a regular file for reading and writing, and creates it if it does
+/// not exist; links are not followed.
+pub fn open_or_create(path: &Path) -> Result<File> {
+    point("create", path)?;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    let file = at("open", path, options.open(path))?;
+    if at("inspect", path, file.metadata())?.is_file() {
+        return Ok(file);
+    }
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    at("open", path, Err(source))
+}
+
+/// Empties an open file and goes to its start; `path` is for the message.
+pub fn clear(file: &mut File, path: &Path) -> Result<()> {
+    use std::io::Seek as _;
+    point("truncate", path)?;
+    at(
+        "truncate",
+        path,
+        file.set_len(0).and_then(|()| file.rewind()),
+    )
+}
+
 /// Writes all bytes to an open file; `path` is for the message.
 pub fn write_all(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
     point("write", path)?;
