@@ -1,1 +1,27 @@
 //! Bytes from a dist server: the channel manifest, and component archives.
+//!
+//! [`Client`] talks to one [`DistServer`]; every wait, size, redirect and
+//! repetition has a bound in [`Options`]. No byte leaves [`Client::download`]
+//! before the whole file matched its SHA-256, and what [`archive::unpack`]
+//! reads is the handle whose bytes were hashed. Neither decides *what* to
+//! fetch, where trees are stored, or how many downloads run side by side.
+
+pub mod archive;
+mod choose;
+mod client;
+mod error;
+mod hash_file;
+mod local;
+mod options;
+mod partial;
+mod redirect;
+mod reply;
+mod retry;
+mod server;
+mod transport;
+
+pub use choose::{Format, choose_format};
+pub use client::{Client, Download, FetchedManifest};
+pub use error::{Fault, FetchError};
+pub use options::{Clock, Options, Proxies, SystemClock};
+pub use server::DistServer;

@@ -268,6 +268,37 @@ pub fn copy_all(from: &mut File, to: &mut File, path: &Path) -> Result<u64> {
     at("write", path, io::copy(from, to))
 }
 
+/// Opens a regular file for reading and writing, and creates it if it does
+/// not exist; links are not followed.
+pub fn open_or_create(path: &Path) -> Result<File> {
+    point("create", path)?;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    let file = at("open", path, options.open(path))?;
+    if at("inspect", path, file.metadata())?.is_file() {
+        return Ok(file);
+    }
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    at("open", path, Err(source))
+}
+
+/// Empties an open file and goes to its start; `path` is for the message.
+pub fn clear(file: &mut File, path: &Path) -> Result<()> {
+    use std::io::Seek as _;
+    point("truncate", path)?;
+    at(
+        "truncate",
+        path,
+        file.set_len(0).and_then(|()| file.rewind()),
+    )
+}
+
 /// Writes all bytes to an open file; `path` is for the message.
 pub fn write_all(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
     point("write", path)?;

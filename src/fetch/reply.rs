@@ -1,0 +1,352 @@
+//! One request: redirects, the answer's header, and its body at a minimum rate.
+
+use reqwest::header::{self, HeaderMap};
+use reqwest::{StatusCode, Url};
+use tokio::time::Instant;
+
+use super::error::Fault;
+use super::options::Options;
+use super::redirect;
+use super::server::Credentials;
+use super::transport::{Interrupted, Transport, until};
+use crate::events::Cancelled;
+use crate::sys::fs::FsError;
+
+/// What to ask for, and under which rules.
+pub(super) struct Ask<'a> {
+    pub(super) url: &'a Url,
+    /// Whether the bytes are checked against a hash known beforehand.
+    pub(super) pinned: bool,
+    pub(super) credentials: Option<&'a Credentials>,
+    /// Largest acceptable file, in bytes.
+    pub(super) limit: u64,
+}
+
+/// Where an earlier request stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Resume {
+    /// Bytes already here.
+    pub(super) offset: u64,
+    /// What the server called that version of the file: an `ETag` or a date.
+    pub(super) validator: String,
+}
+
+/// Takes the bytes of one file, over several requests if need be.
+pub(super) trait Sink {
+    /// Bytes taken so far.
+    fn len(&self) -> u64;
+    /// Where to go on, if the server can be asked to.
+    fn resume(&self) -> Option<Resume>;
+    /// Forgets everything taken so far.
+    fn restart(&mut self) -> Result<(), FsError>;
+    /// Learns how the server calls the version that comes now.
+    fn begin(&mut self, validator: Option<String>) -> Result<(), FsError>;
+    /// Takes the next bytes.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FsError>;
+}
+
+/// Why a request ended early.
+pub(super) enum Stop {
+    Fault(Fault),
+    TooLarge,
+    Fs(FsError),
+    Cancelled(Cancelled),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<FsError> for Stop {
+    fn from(error: FsError) -> Self {
+        Self::Fs(error)
+    }
+}
+
+/// What the server said about the body, for messages about wrong bytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Served {
+    content_type: Option<String>,
+    opening: Vec<u8>,
+}
+
+impl Served {
+    /// Names a body that is a web page or other text; empty for anything else.
+    pub(super) fn note(&self) -> String {
+        let Some(kind) = self.content_type.as_deref() else {
+            return String::new();
+        };
+        if !kind.starts_with("text/") && !kind.contains("json") && !kind.contains("xml") {
+            return String::new();
+        }
+        let text = String::from_utf8_lossy(&self.opening);
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+        let line: String = line.unwrap_or_default().chars().take(80).collect();
+        format!(
+            "; the server sent {}: `{}`",
+            kind.escape_debug(),
+            line.escape_debug()
+        )
+    }
+}
+
+/// Asks once and passes the body on.
+pub(super) async fn transfer(
+    transport: &Transport,
+    options: &Options,
+    ask: &Ask<'_>,
+    sink: &mut dyn Sink,
+    progress: &(dyn Fn(u64) + '_),
+) -> Result<Served, Stop> {
+    let resume = sink.resume();
+    let mut response = open(transport, options, ask, resume.as_ref()).await?;
+    check_status(response.status(), response.headers(), options)?;
+    check_encoding(response.headers())?;
+    let partial = response.status() == StatusCode::PARTIAL_CONTENT;
+    match (&resume, partial) {
+        (Some(resume), true) => check_range(response.headers(), resume)?,
+        (None, true) => return Err(Fault::Range("a part came although all was asked for").into()),
+        (_, false) => sink.restart()?,
+    }
+    let length = response.content_length().unwrap_or(0);
+    if sink.len().saturating_add(length) > ask.limit {
+        return Err(Stop::TooLarge);
+    }
+    sink.begin(validator(response.headers()))?;
+    let mut served = Served {
+        content_type: text_of(response.headers(), header::CONTENT_TYPE),
+        opening: Vec::new(),
+    };
+    read_body(
+        &mut response,
+        options,
+        ask.limit,
+        &mut served,
+        sink,
+        progress,
+    )
+    .await?;
+    Ok(served)
+}
+
+/// Passes a body on, as long as it comes fast enough and fits.
+async fn read_body(
+    response: &mut reqwest::Response,
+    options: &Options,
+    limit: u64,
+    served: &mut Served,
+    sink: &mut dyn Sink,
+    progress: &(dyn Fn(u64) + '_),
+) -> Result<(), Stop> {
+    let mut deadline = Instant::now() + options.window;
+    let mut in_window = 0;
+    loop {
+        let chunk = match until(deadline, &options.cancel, response.chunk()).await {
+            Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
+            Err(Interrupted::TimedOut) => None,
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Ok(Some(chunk))) => Some(chunk),
+            Ok(Err(source)) => {
+                return Err(Stop::Fault(Fault::Body {
+                    received: sink.len(),
+                    source: source.without_url(),
+                }));
+            }
+        };
+        if let Some(chunk) = chunk {
+            if sink.len().saturating_add(chunk.len() as u64) > limit {
+                return Err(Stop::TooLarge);
+            }
+            let room = 200_usize.saturating_sub(served.opening.len());
+            served.opening.extend(chunk.iter().take(room));
+            sink.write(&chunk)?;
+            in_window += chunk.len() as u64;
+            progress(chunk.len() as u64);
+        }
+        // Bytes over a window, not time since the last byte: a server that
+        // sends one byte a second must not hold us for ever.
+        if Instant::now() >= deadline {
+            if in_window < options.minimum_bytes {
+                return Err(Stop::Fault(Fault::TooSlow {
+                    received: in_window,
+                    expected: options.minimum_bytes,
+                    window: options.window,
+                }));
+            }
+            deadline = Instant::now() + options.window;
+            in_window = 0;
+        }
+    }
+}
+
+/// Sends the request and follows redirects, up to the first other answer.
+async fn open(
+    transport: &Transport,
+    options: &Options,
+    ask: &Ask<'_>,
+    resume: Option<&Resume>,
+) -> Result<reqwest::Response, Stop> {
+    let deadline = Instant::now() + options.connect_timeout + options.first_byte_timeout;
+    let mut url = ask.url.clone();
+    for _ in 0..=options.redirects {
+        let request = request(transport, ask, &url, resume);
+        let first_byte = Instant::now() + options.connect_timeout + options.first_byte_timeout;
+        let response = match until(first_byte, &options.cancel, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(Fault::of_request(error).into()),
+            Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
+            Err(Interrupted::TimedOut) => {
+                return Err(Fault::Silent(options.first_byte_timeout).into());
+            }
+        };
+        if !is_redirect(response.status()) {
+            return Ok(response);
+        }
+        let context = redirect::Context {
+            origin: ask.url,
+            from: &url,
+            pinned: ask.pinned,
+        };
+        let location = response.headers().get(header::LOCATION);
+        let to = redirect::follow(&context, location.map(header::HeaderValue::as_bytes))?;
+        if redirect::needs_lookup(ask.url, &to) && !uses_proxy(options) {
+            let lookup = until(deadline, &options.cancel, resolves_inside(&to)).await;
+            match lookup {
+                Ok(true) => return Err(redirect::leads_inside(&to).into()),
+                Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
+                Ok(false) | Err(Interrupted::TimedOut) => {}
+            }
+        }
+        url = to;
+    }
+    Err(Stop::Fault(Fault::Redirect {
+        to: super::server::shown(&url),
+        reason: "there are too many redirects in a row",
+    }))
+}
+
+fn uses_proxy(options: &Options) -> bool {
+    let proxies = &options.proxies;
+    proxies.https.is_some() || proxies.http.is_some() || proxies.all.is_some()
+}
+
+async fn resolves_inside(url: &Url) -> bool {
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return false;
+    };
+    match tokio::net::lookup_host((host, port)).await {
+        Ok(mut found) => found.any(|address| redirect::is_local_address(address.ip())),
+        // The request will fail with a better message.
+        Err(_) => false,
+    }
+}
+
+fn request(
+    transport: &Transport,
+    ask: &Ask<'_>,
+    url: &Url,
+    resume: Option<&Resume>,
+) -> reqwest::RequestBuilder {
+    let mut request = transport
+        .http
+        .get(url.clone())
+        .header(header::ACCEPT_ENCODING, "identity");
+    if let Some(resume) = resume {
+        request = request
+            .header(header::RANGE, format!("bytes={}-", resume.offset))
+            .header(header::IF_RANGE, &resume.validator);
+    }
+    match ask.credentials {
+        // Nobody but the configured server is shown its credentials.
+        Some(credentials) if redirect::same_server(ask.url, url) => {
+            request.basic_auth(&credentials.user, credentials.password.as_ref())
+        }
+        _ => request,
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+fn check_status(status: StatusCode, headers: &HeaderMap, options: &Options) -> Result<(), Fault> {
+    if matches!(status.as_u16(), 200 | 206) {
+        return Ok(());
+    }
+    if status == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Err(Fault::Range("it has no bytes from there on"));
+    }
+    let values = headers.get_all(header::RETRY_AFTER).iter();
+    // Stated twice, the longer wait is the safe reading.
+    let retry_after = values
+        .filter_map(|value| super::retry::parse_retry_after(value.as_bytes(), options))
+        .max();
+    Err(Fault::Status {
+        status,
+        retry_after,
+    })
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Fault> {
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let name = String::from_utf8_lossy(value.as_bytes());
+        if !name.trim().eq_ignore_ascii_case("identity") {
+            let name: String = name.chars().take(40).collect();
+            return Err(Fault::Encoding(name.escape_debug().to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a 206 continues exactly where we stopped, in the same version.
+fn check_range(headers: &HeaderMap, resume: &Resume) -> Result<(), Fault> {
+    let value = text_of(headers, header::CONTENT_RANGE).ok_or(Fault::Range("it names no range"))?;
+    let (start, end, total) = parse_content_range(&value).ok_or(Fault::Range(
+        "its range is not `bytes <first>-<last>/<length>`",
+    ))?;
+    if start != resume.offset {
+        return Err(Fault::Range("its range begins elsewhere"));
+    }
+    if end < start || total.is_some_and(|total| end.checked_add(1) != Some(total)) {
+        return Err(Fault::Range("its range does not reach the end of the file"));
+    }
+    let length = text_of(headers, header::CONTENT_LENGTH).and_then(|v| v.parse::<u64>().ok());
+    if length.is_some_and(|length| Some(length) != (end - start).checked_add(1)) {
+        return Err(Fault::Range("its length is not that of its range"));
+    }
+    match validator(headers) {
+        Some(found) if found != resume.validator && headers.contains_key(header::ETAG) => {
+            Err(Fault::Range("it is of another version of the file"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn parse_content_range(value: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, end) = range.split_once('-')?;
+    let total = match total {
+        "*" => None,
+        total => Some(total.parse().ok()?),
+    };
+    Some((start.parse().ok()?, end.parse().ok()?, total))
+}
+
+/// A strong `ETag`, else the date of the last change. A weak `ETag` does not
+/// promise the same bytes, so that ranges of two answers must not be joined.
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let etag = text_of(headers, header::ETAG);
+    let strong = etag.filter(|tag| tag.starts_with('"') && tag.len() <= 512);
+    let date = || {
+        let date = text_of(headers, header::LAST_MODIFIED)?;
+        httpdate::parse_http_date(&date).is_ok().then_some(date)
+    };
+    strong.or_else(date)
+}
+
+fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.chars().take(512).collect())
+}
