@@ -1,11 +1,17 @@
-//! External programs: the one place that makes a `Command`.
+//! External programs: the one place that makes a `Command`, and the ways to
+//! run one that cannot outlive its purpose.
+//!
+//! A [`Group`] dies with us: on [`Group::kill`], when it is dropped, and even
+//! when this process is killed without warning.
 #![expect(
     clippy::disallowed_methods,
     reason = "this module is what the others must use instead"
 )]
 
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// A command with an empty environment, for programs whose result must not
 /// depend on the user's.
@@ -18,4 +24,159 @@ pub fn isolated(program: &Path) -> Command {
 /// A command with the user's environment, for programs the user named.
 pub fn inherited(program: &std::ffi::OsStr) -> Command {
     Command::new(program)
+}
+
+/// A process group that is killed as a whole.
+///
+/// Its leader is a shell that waits for the end of its standard input, which
+/// is a pipe only we hold: the kernel closes it when we die, however we die,
+/// and the shell then kills its own group. As long as the leader is not
+/// reaped the group's number cannot be given to somebody else.
+#[derive(Debug)]
+pub struct Group {
+    leader: Child,
+}
+
+impl Group {
+    /// Starts the leader of a new group.
+    pub fn new() -> io::Result<Self> {
+        let mut command = isolated(Path::new("/bin/sh"));
+        command
+            .args(["-c", "read -r line; kill -KILL 0"])
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let leader = command.spawn()?;
+        Ok(Self { leader })
+    }
+
+    /// Starts a program inside the group.
+    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        #[cfg(unix)]
+        {
+            let id = self.leader.id().cast_signed();
+            std::os::unix::process::CommandExt::process_group(command, id);
+        }
+        command.spawn()
+    }
+
+    /// Kills every process of the group.
+    pub fn kill(&mut self) {
+        #[cfg(unix)]
+        if let Some(pid) = rustix::process::Pid::from_raw(self.leader.id().cast_signed()) {
+            // Fails only when there is no process left.
+            let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        }
+        let _ = self.leader.kill();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = self.leader.wait();
+    }
+}
+
+/// What a finished program said.
+#[derive(Debug)]
+pub struct Said {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output, at most the limit.
+    pub stdout: String,
+    /// Standard error, at most the limit.
+    pub stderr: String,
+}
+
+/// The most that [`ask`] keeps of each output stream, in bytes.
+const SAID_LIMIT: u64 = 4 << 20;
+
+/// Runs a short program to its end, with nothing on its standard input.
+///
+/// After `limit` it is killed with everything it started, and the error is of
+/// kind `TimedOut`.
+pub fn ask(command: &mut Command, limit: Duration) -> io::Result<Said> {
+    let mut group = Group::new()?;
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = group.spawn(command)?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        let stdout = scope.spawn(|| drain(stdout));
+        let stderr = scope.spawn(|| drain(stderr));
+        let status = wait(&mut child, limit);
+        // Whatever the program left behind may still hold the pipes.
+        group.kill();
+        if status.is_err() {
+            let _ = child.wait();
+        }
+        Ok(Said {
+            status: status?,
+            stdout: stdout.join().unwrap_or_default(),
+            stderr: stderr.join().unwrap_or_default(),
+        })
+    })
+}
+
+fn drain(stream: Option<impl Read>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        // What arrived before a fault is still worth showing.
+        let _ = stream.take(SAID_LIMIT).read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn wait(child: &mut Child, limit: Duration) -> io::Result<ExitStatus> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if start.elapsed() > limit {
+            let text = format!("no answer within {} seconds", limit.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = isolated(Path::new("/bin/sh"));
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_program_that_ends_is_heard() {
+        let said = ask(&mut shell("echo out; echo err >&2; exit 3"), Duration::from_secs(10));
+        let said = said.unwrap();
+        assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("out\n", "err\n"));
+        assert_eq!(said.status.code(), Some(3));
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_killed_with_its_children() {
+        let mut command = shell("sleep 1000 & sleep 1000");
+        let error = ask(&mut command, Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_child_that_keeps_the_pipe_open_does_not_hold_us() {
+        let said = ask(&mut shell("sleep 1000 & echo done"), Duration::from_secs(10)).unwrap();
+        assert_eq!(said.stdout, "done\n");
+    }
 }

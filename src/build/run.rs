@@ -1,0 +1,159 @@
+//! One cargo from start to end: its messages, its log, its death.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use super::cargo::expected_crates;
+use super::messages::{self, Message};
+use super::{BuildError, Builder, Job};
+use crate::sys::{fs, process};
+
+/// How long an interrupt may go unseen.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest line of cargo's that is kept, in bytes.
+const LINE_LIMIT: u64 = 16 << 20;
+
+/// Runs cargo to its end and returns the files of each library crate.
+pub(super) fn run(
+    builder: &Builder<'_>,
+    job: &Job<'_>,
+    command: &mut Command,
+    log: &Path,
+) -> Result<Vec<Vec<PathBuf>>, BuildError> {
+    let failed = |source| BuildError::Run {
+        program: builder.toolchain.cargo.clone(),
+        source,
+    };
+    fs::remove_file(log)?;
+    let mut log_file = fs::create_new(log)?;
+    let errors = fs::at("write", log, log_file.try_clone())?;
+    let mut group = process::Group::new().map_err(failed)?;
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors);
+    let mut child = group.spawn(command).map_err(failed)?;
+    let lines = read_lines(child.stdout.take());
+    let mut heard = Heard::default();
+    loop {
+        if let Err(stopped) = builder.cancel.check() {
+            group.kill();
+            let _ = child.wait();
+            builder.jobs.release_lost_token();
+            return Err(stopped.into());
+        }
+        match lines.recv_timeout(PAUSE) {
+            Ok(line) => heard.take(messages::parse(&line), &mut log_file, log)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let status = child.wait().map_err(failed)?;
+    // A build script may have left something behind.
+    drop(group);
+    if !status.success() {
+        let message = match heard.first_error {
+            Some(message) => message,
+            None => tail(&fs::read(log, 64 << 20)?),
+        };
+        return Err(BuildError::Compile {
+            target: job.target.clone(),
+            status,
+            message,
+            log: log.to_owned(),
+        });
+    }
+    heard.complete(job, log)
+}
+
+/// What cargo has said so far.
+#[derive(Default)]
+struct Heard {
+    libraries: Vec<(String, Vec<PathBuf>)>,
+    first_error: Option<String>,
+}
+
+impl Heard {
+    fn take(&mut self, message: Message, file: &mut File, log: &Path) -> Result<(), BuildError> {
+        match message {
+            Message::Library { name, files } => self.libraries.push((name, files)),
+            Message::Compiler { text, is_error } => {
+                fs::write_all(file, log, text.as_bytes())?;
+                if is_error && self.first_error.is_none() {
+                    self.first_error = Some(printable(&text));
+                }
+            }
+            Message::Other => {}
+        }
+        Ok(())
+    }
+
+    /// The files, if every crate that was asked for is there.
+    fn complete(self, job: &Job<'_>, log: &Path) -> Result<Vec<Vec<PathBuf>>, BuildError> {
+        let has = |name: &&&str| self.libraries.iter().any(|(library, _)| library == **name);
+        let mut expected = expected_crates(job.options.crates).iter();
+        if let Some(missing) = expected.find(|name| !has(name)) {
+            return Err(BuildError::Incomplete {
+                target: job.target.clone(),
+                missing: (*missing).to_owned(),
+                log: log.to_owned(),
+            });
+        }
+        Ok(self.libraries.into_iter().map(|(_, files)| files).collect())
+    }
+}
+
+/// Reads lines on a thread of its own, which ends with the stream.
+fn read_lines(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::sync_channel(64);
+    if let Some(stream) = stream {
+        std::thread::spawn(move || {
+            let mut stream = BufReader::new(stream);
+            loop {
+                let mut line = Vec::new();
+                let read = (&mut stream).take(LINE_LIMIT).read_until(b'\n', &mut line);
+                if !matches!(read, Ok(1..)) || sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    receiver
+}
+
+/// The end of a long output, from its first error on where one is near.
+pub(super) fn tail(output: &[u8]) -> String {
+    const LINES: usize = 20;
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let error = lines.iter().position(|line| line.starts_with("error"));
+    let start = error.unwrap_or_else(|| lines.len().saturating_sub(LINES));
+    let lines = lines.get(start..).unwrap_or_default();
+    printable(&lines.get(..LINES.min(lines.len())).unwrap_or_default().join("\n"))
+}
+
+/// Outside text without what a terminal would obey.
+fn printable(text: &str) -> String {
+    const LIMIT: usize = 8000;
+    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    text.trim_end().chars().take(LIMIT).map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_starts_at_the_first_error() {
+        assert_eq!(tail(b"Compiling\n\nerror: no\n  caused by\n"), "error: no\n  caused by");
+        assert_eq!(tail(b"a\nb\x1b[2J\n"), "a\nb\u{fffd}[2J");
+        assert_eq!(tail(b""), "");
+        let many = "line\n".repeat(100);
+        assert_eq!(tail(many.as_bytes()).lines().count(), 20);
+    }
+}
