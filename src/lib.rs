@@ -28,3 +28,7 @@ pub mod fetch;
 pub mod materialize;
 pub mod plan;
 pub mod store;
+
+pub mod ops;
+
+pub mod cli;

@@ -177,7 +177,10 @@ fn cgroup_memory(membership: &str) -> Option<u64> {
     let of = |prefix: &str| membership.lines().find_map(|l| l.strip_prefix(prefix));
     let version_1 = membership.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        controllers.split(',').any(|c| c == "memory").then_some(path)
+        controllers
+            .split(',')
+            .any(|c| c == "memory")
+            .then_some(path)
     });
     let unified = of("0::").and_then(|path| tightest(&VERSION_2, path));
     let legacy = version_1.and_then(|path| tightest(&VERSION_1, path));

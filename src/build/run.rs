@@ -130,17 +130,31 @@ fn read_lines(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<
 pub(super) fn tail(output: &[u8]) -> String {
     const LINES: usize = 20;
     let text = String::from_utf8_lossy(output);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let error = lines.iter().position(|line| line.starts_with("error"));
     let start = error.unwrap_or_else(|| lines.len().saturating_sub(LINES));
     let lines = lines.get(start..).unwrap_or_default();
-    printable(&lines.get(..LINES.min(lines.len())).unwrap_or_default().join("\n"))
+    printable(
+        &lines
+            .get(..LINES.min(lines.len()))
+            .unwrap_or_default()
+            .join("\n"),
+    )
 }
 
 /// Outside text without what a terminal would obey.
 fn printable(text: &str) -> String {
     const LIMIT: usize = 8000;
-    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    let shown = |c: char| {
+        if c.is_control() && c != '\n' {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
     text.trim_end().chars().take(LIMIT).map(shown).collect()
 }
 
@@ -150,7 +164,10 @@ mod tests {
 
     #[test]
     fn the_tail_starts_at_the_first_error() {
-        assert_eq!(tail(b"Compiling\n\nerror: no\n  caused by\n"), "error: no\n  caused by");
+        assert_eq!(
+            tail(b"Compiling\n\nerror: no\n  caused by\n"),
+            "error: no\n  caused by"
+        );
         assert_eq!(tail(b"a\nb\x1b[2J\n"), "a\nb\u{fffd}[2J");
         assert_eq!(tail(b""), "");
         let many = "line\n".repeat(100);

@@ -9,9 +9,11 @@ use crate::types::{Channel, Triple};
 /// Pin, build, download and share Rust sysroots.
 #[derive(Debug, Parser)]
 #[command(name = "sysroot", version, about, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 a check says no, 2 usage or files are wrong, 3 cannot be \
+#[command(
+    after_help = "Exit codes: 0 done, 1 a check says no, 2 usage or files are wrong, 3 cannot be \
                         resolved, 4 network, 5 integrity, 6 trust, 7 build failed, 8 busy, 9 file \
-                        system, 70 a bug in sysroot, 130/143 interrupted.")]
+                        system, 70 a bug in sysroot, 130/143 interrupted."
+)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
@@ -23,7 +25,10 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one flag of the command line"
+)]
 pub struct Global {
     /// Change to this directory first
     #[arg(short = 'C', value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
@@ -137,7 +142,10 @@ pub struct LockArgs {
 
 /// Flags of `sync`.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one flag of the command line"
+)]
 pub struct SyncArgs {
     /// Fail if the lock is stale instead of renewing it (the default when CI is set)
     #[arg(long, conflicts_with = "frozen")]
@@ -174,7 +182,12 @@ pub struct RunArgs {
     #[arg(long)]
     pub no_sync: bool,
     /// The command and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
     pub command: Vec<std::ffi::OsString>,
 }
 

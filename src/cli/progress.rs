@@ -25,8 +25,10 @@ struct Bars {
 impl Progress {
     pub(super) fn new(global: &Global, terminal: Terminal) -> Self {
         let shown = !global.no_progress && !global.quiet && !global.json;
-        let bars = (shown && std::io::stderr().is_terminal())
-            .then(|| Bars { all: MultiProgress::new(), by_task: Mutex::default() });
+        let bars = (shown && std::io::stderr().is_terminal()).then(|| Bars {
+            all: MultiProgress::new(),
+            by_task: Mutex::default(),
+        });
         Self { terminal, bars }
     }
 
@@ -65,7 +67,9 @@ impl Bars {
     }
 
     fn start(&self, task: String, stage: Stage, total: Option<u64>) {
-        let bar = self.all.add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
+        let bar = self
+            .all
+            .add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
         let template = match stage {
             Stage::Download => "  {spinner} {prefix} {msg} {bytes} {bytes_per_sec}",
             _ => "  {spinner} {prefix} {msg} {elapsed}",
@@ -102,7 +106,11 @@ impl Observer for Progress {
                     bars.with(|bars| bars.get(&task).map(|bar| bar.inc(bytes)));
                 }
             }
-            Event::Finished { task, stage, elapsed } => {
+            Event::Finished {
+                task,
+                stage,
+                elapsed,
+            } => {
                 if let Some(bars) = &self.bars {
                     bars.finish(&task);
                 }

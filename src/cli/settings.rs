@@ -1,6 +1,9 @@
 //! The environment and the flags, made into settings. The only place that
 //! reads the environment.
-#![expect(clippy::disallowed_methods, reason = "this is the place the environment is read")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the place the environment is read"
+)]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,7 +11,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy as _;
 
 use super::args::Global;
-use crate::fetch::Proxy;
+use crate::fetch::Proxies;
 use crate::materialize::LinkMode;
 use crate::ops::Settings;
 use crate::types::{Class, Date, Diagnostic, Triple};
@@ -18,7 +21,7 @@ const UPSTREAM: &str = "https://static.rust-lang.org";
 
 /// The environment is not usable.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub(super) enum SettingsError {
     /// A variable has a value that means nothing.
     #[error("the environment variable {name} is `{}`: {reason}", .value.escape_debug())]
     Variable {
@@ -66,12 +69,17 @@ fn variable(name: &str) -> Option<OsString> {
 }
 
 fn text(name: &'static str) -> Result<Option<String>, SettingsError> {
-    let Some(value) = variable(name) else { return Ok(None) };
-    value.into_string().map(Some).map_err(|value| SettingsError::Variable {
-        name,
-        value: value.to_string_lossy().into_owned(),
-        reason: "it is not UTF-8".to_owned(),
-    })
+    let Some(value) = variable(name) else {
+        return Ok(None);
+    };
+    value
+        .into_string()
+        .map(Some)
+        .map_err(|value| SettingsError::Variable {
+            name,
+            value: value.to_string_lossy().into_owned(),
+            reason: "it is not UTF-8".to_owned(),
+        })
 }
 
 /// A switch: set to anything but `0` and `false` means on.
@@ -108,9 +116,15 @@ pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, S
         link_mode: link_mode()?,
         host: own_host(),
         rustc: variable("SYSROOT_RUSTC").map(PathBuf::from),
-        search_path: std::env::split_paths(&path()).filter(|p| p.is_absolute()).collect(),
+        search_path: std::env::split_paths(&path())
+            .filter(|p| p.is_absolute())
+            .collect(),
         proxy: proxy()?,
-        today: Date::new(jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date()),
+        today: Date::new(
+            jiff::Zoned::now()
+                .with_time_zone(jiff::tz::TimeZone::UTC)
+                .date(),
+        ),
         now: now.map_or(0, |since| since.as_secs()),
     })
 }
@@ -131,11 +145,19 @@ fn cache_dir() -> Result<PathBuf, SettingsError> {
         }
         let (name, value) = ("SYSROOT_CACHE_DIR", dir.to_string_lossy().into_owned());
         let reason = "it is not an absolute path".to_owned();
-        return Err(SettingsError::Variable { name, value, reason });
+        return Err(SettingsError::Variable {
+            name,
+            value,
+            reason,
+        });
     }
     let base = etcetera::choose_base_strategy().map_err(|_| SettingsError::NoHome)?;
     let cache = base.cache_dir();
-    if cache.is_absolute() { Ok(cache.join("sysroot")) } else { Err(SettingsError::NoHome) }
+    if cache.is_absolute() {
+        Ok(cache.join("sysroot"))
+    } else {
+        Err(SettingsError::NoHome)
+    }
 }
 
 fn jobs_setting(flag: Option<u16>) -> Result<usize, SettingsError> {
@@ -150,14 +172,20 @@ fn jobs_setting(flag: Option<u16>) -> Result<usize, SettingsError> {
         Ok(jobs @ 1..=1024) => Ok(usize::from(jobs)),
         _ => {
             let reason = "expected a number from 1 to 1024".to_owned();
-            Err(SettingsError::Variable { name, value, reason })
+            Err(SettingsError::Variable {
+                name,
+                value,
+                reason,
+            })
         }
     }
 }
 
 fn link_mode() -> Result<LinkMode, SettingsError> {
     let name = "SYSROOT_LINK_MODE";
-    let Some(value) = text(name)? else { return Ok(LinkMode::Reflink) };
+    let Some(value) = text(name)? else {
+        return Ok(LinkMode::Reflink);
+    };
     [LinkMode::Reflink, LinkMode::Hardlink, LinkMode::Copy]
         .into_iter()
         .find(|mode| mode.as_str() == value)
@@ -168,29 +196,37 @@ fn link_mode() -> Result<LinkMode, SettingsError> {
         })
 }
 
-fn proxy() -> Result<Proxy, SettingsError> {
+fn proxy() -> Result<Proxies, SettingsError> {
     let either = |upper, lower| match text(lower)? {
         Some(value) => Ok(Some(value)),
         None => text(upper),
     };
-    Ok(Proxy {
+    Ok(Proxies {
         all: either("ALL_PROXY", "all_proxy")?,
         // Upper case HTTP_PROXY can be set by a request header in CGI
         // programs, so only the lower case counts, as in curl.
         http: text("http_proxy")?,
         https: either("HTTPS_PROXY", "https_proxy")?,
-        no_proxy: either("NO_PROXY", "no_proxy")?,
+        none_for: either("NO_PROXY", "no_proxy")?.unwrap_or_default(),
     })
 }
 
 /// The directory to start from: `-C`, else the working directory.
 pub(super) fn start_directory(global: &Global) -> Result<PathBuf, SettingsError> {
     let current = || {
-        std::env::current_dir()
-            .map_err(|source| SettingsError::Directory { path: PathBuf::from("."), source })
+        std::env::current_dir().map_err(|source| SettingsError::Directory {
+            path: PathBuf::from("."),
+            source,
+        })
     };
-    let Some(dir) = &global.directory else { return current() };
-    let dir = if dir.is_absolute() { dir.clone() } else { current()?.join(dir) };
+    let Some(dir) = &global.directory else {
+        return current();
+    };
+    let dir = if dir.is_absolute() {
+        dir.clone()
+    } else {
+        current()?.join(dir)
+    };
     check_directory(&dir)?;
     Ok(dir)
 }
@@ -198,9 +234,16 @@ pub(super) fn start_directory(global: &Global) -> Result<PathBuf, SettingsError>
 fn check_directory(path: &Path) -> Result<(), SettingsError> {
     let metadata = std::fs::metadata(path);
     let found = metadata.and_then(|m| {
-        if m.is_dir() { Ok(()) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
+        if m.is_dir() {
+            Ok(())
+        } else {
+            Err(std::io::ErrorKind::NotADirectory.into())
+        }
     });
-    found.map_err(|source| SettingsError::Directory { path: path.to_owned(), source })
+    found.map_err(|source| SettingsError::Directory {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

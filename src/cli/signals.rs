@@ -15,8 +15,11 @@ pub(super) fn watch(cancel: &Cancel) {
     let cancel = cancel.clone();
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            let why =
-                if signal == SIGINT { Cancelled::Interrupt } else { Cancelled::Terminate };
+            let why = if signal == SIGINT {
+                Cancelled::Interrupt
+            } else {
+                Cancelled::Terminate
+            };
             if cancel.get().is_some() {
                 signal_hook::low_level::exit(128 + signal);
             }

@@ -31,7 +31,11 @@ impl Terminal {
             ColorWhen::Auto => anstream::ColorChoice::Auto,
         };
         choice.write_global();
-        Self { json: global.json, quiet: global.quiet, verbose: global.verbose }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+        }
     }
 
     /// Prints a result: what scripts read. Not with `--json`, which prints
@@ -71,7 +75,7 @@ impl Terminal {
     }
 }
 
-fn write_out(text: &str) {
+pub(super) fn write_out(text: &str) {
     let mut out = anstream::stdout().lock();
     // The reader may have gone; what remains is the exit code.
     let _ = writeln!(out, "{text}");

@@ -333,7 +333,10 @@ pub fn assemble(
     store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
 ) -> Result<()> {
     let entries = trees.iter().flat_map(|(tree, listing)| {
-        listing.entries().iter().map(|entry| (entry.path.clone(), (entry.clone(), *tree)))
+        listing
+            .entries()
+            .iter()
+            .map(|entry| (entry.path.clone(), (entry.clone(), *tree)))
     });
     stage_files(dir, &entries.collect(), LinkMode::Hardlink, store_tree).map(|_| ())
 }
@@ -344,8 +347,15 @@ pub fn check_stored(tree: TreeDigest, listing: &Listing, path: &Path) -> Result<
         match file_difference(path, &entry.path, entry)? {
             None => Ok(()),
             Some(found) => {
-                let source = PlaceError::Differs { expected: entry.digest, found };
-                Err(MaterializeError::Damaged { tree, path: entry.path.clone(), source })
+                let source = PlaceError::Differs {
+                    expected: entry.digest,
+                    found,
+                };
+                Err(MaterializeError::Damaged {
+                    tree,
+                    path: entry.path.clone(),
+                    source,
+                })
             }
         }
     })

@@ -47,7 +47,9 @@ pub struct CacheSize {
 
 /// Everything in the store that has a name, sorted by it.
 pub fn list(cx: &Context<'_>) -> Result<Vec<CacheEntry>, OpsError> {
-    let Some(store) = cx.existing_store() else { return Ok(Vec::new()) };
+    let Some(store) = cx.existing_store() else {
+        return Ok(Vec::new());
+    };
     let mut projects: BTreeMap<TreeDigest, usize> = BTreeMap::new();
     for root in store.roots()? {
         for tree in root.trees {
@@ -79,9 +81,13 @@ fn listing(store: &Store, tree: TreeDigest) -> Listing {
 
 /// The store in numbers; a tree with several names counts once.
 pub fn size(cx: &Context<'_>) -> Result<CacheSize, OpsError> {
-    let Some(store) = cx.existing_store() else { return Ok(CacheSize::default()) };
-    let trees: BTreeMap<TreeDigest, CacheEntry> =
-        list(cx)?.into_iter().map(|entry| (entry.tree, entry)).collect();
+    let Some(store) = cx.existing_store() else {
+        return Ok(CacheSize::default());
+    };
+    let trees: BTreeMap<TreeDigest, CacheEntry> = list(cx)?
+        .into_iter()
+        .map(|entry| (entry.tree, entry))
+        .collect();
     Ok(CacheSize {
         trees: trees.len(),
         files: trees.values().map(|e| e.files).sum(),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::events::Cancelled;
-use crate::fetch::{ArchiveError, FetchError};
+use crate::fetch::FetchError;
+use crate::fetch::archive::ArchiveError;
 use crate::lock::{Difference, LockError};
 use crate::manifest::{ManifestError, SpecError};
 use crate::materialize::{Conflict, MaterializeError};
@@ -25,6 +26,15 @@ pub enum OpsError {
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A path on the dist server.
+    #[error(transparent)]
+    ServerPath(crate::types::relpath::RelPathError),
+    /// The channel manifest.
+    #[error(transparent)]
+    ChannelManifest(#[from] crate::resolve::ChannelManifestError),
+    /// The system toolchain's sources.
+    #[error(transparent)]
+    Sources(#[from] crate::build::source_tree::TreeError),
     /// Resolving.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -132,7 +142,9 @@ pub enum OpsError {
         rustc: PathBuf,
     },
     /// A build did not give the pinned tree.
-    #[error("target `{target}` was built to another tree than the lock pins\n  expected: {pin}\n  computed: {built}")]
+    #[error(
+        "target `{target}` was built to another tree than the lock pins\n  expected: {pin}\n  computed: {built}"
+    )]
     NotReproducible {
         /// The target.
         target: Triple,
@@ -176,7 +188,11 @@ pub enum OpsError {
 }
 
 fn names(triples: &[Triple]) -> String {
-    triples.iter().map(|t| format!("`{t}`")).collect::<Vec<_>>().join(", ")
+    triples
+        .iter()
+        .map(|t| format!("`{t}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn bullets(lines: &[impl std::fmt::Display]) -> String {
@@ -190,6 +206,9 @@ impl Diagnostic for OpsError {
             Self::Spec(e) => e.class(),
             Self::Lock(e) => e.class(),
             Self::Resolve(e) => e.class(),
+            Self::ChannelManifest(e) => e.class(),
+            Self::Sources(e) => e.class(),
+            Self::ServerPath(_) => Class::Bug,
             Self::Fetch(e) => e.class(),
             Self::Archive { source, .. } => source.class(),
             Self::Toolchain(e) => e.class(),
@@ -224,6 +243,9 @@ impl Diagnostic for OpsError {
             Self::Spec(e) => return e.hint(),
             Self::Lock(e) => return e.hint(),
             Self::Resolve(e) => return e.hint(),
+            Self::ChannelManifest(e) => return e.hint(),
+            Self::Sources(e) => return e.hint(),
+            Self::ServerPath(_) => return None,
             Self::Fetch(e) => return e.hint(),
             Self::Archive { source, .. } => return source.hint(),
             Self::Toolchain(e) => return e.hint(),

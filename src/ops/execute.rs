@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use super::project::Project;
 use super::{Context, OpsError, lock, system};
-use crate::build::{BuildError, Builder, BuilderOptions, Job, Toolchain};
+use crate::build::{BuildError, Builder, BuilderOptions, Job, TargetSpec, Toolchain};
 use crate::events::{Event, Stage};
-use crate::fetch::{Client, Download, UnpackLimits, choose_format, unpack};
+use crate::fetch::archive::{Limits, unpack};
+use crate::fetch::{Client, Download, choose_format};
 use crate::lock::{Lock, LockedComponent, LockedSource, LockedToolchain};
 use crate::materialize;
 use crate::plan::{Build, Fetch, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
@@ -42,8 +43,12 @@ pub(super) fn index(store: &Store, lock: &Lock, host: &Triple) -> StoreIndex {
         }
     }
     for target in lock.targets.values() {
-        let LockedSource::Build { hosts, .. } = &target.source else { continue };
-        let Some(build) = hosts.get(host) else { continue };
+        let LockedSource::Build { hosts, .. } = &target.source else {
+            continue;
+        };
+        let Some(build) = hosts.get(host) else {
+            continue;
+        };
         let pinned = build.pin.filter(|pin| store.has_tree(*pin));
         let stored = pinned.or_else(|| store.recipe(build.key).map(|record| record.tree));
         if let Some(tree) = stored {
@@ -62,12 +67,26 @@ pub(super) fn execute(
     plan: &Plan,
     index: &mut StoreIndex,
 ) -> Result<Executed, OpsError> {
-    if cx.settings.offline && let Some(fetch) = plan.fetch.first() {
-        return Err(OpsError::Offline { what: fetch.id.to_string() });
+    if cx.settings.offline
+        && let Some(fetch) = plan.fetch.first()
+    {
+        return Err(OpsError::Offline {
+            what: fetch.id.to_string(),
+        });
     }
-    let run = Run { cx, store, project, lock, host: &plan.host };
+    let run = Run {
+        cx,
+        store,
+        project,
+        lock,
+        host: &plan.host,
+    };
     let queue = Queue::new(&plan.fetch);
-    let client = if plan.fetch.is_empty() { None } else { Some(lock::client(cx)?) };
+    let client = if plan.fetch.is_empty() {
+        None
+    } else {
+        Some(lock::client(cx)?)
+    };
     let (fetched, built) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..FETCHERS.min(plan.fetch.len()))
             .filter_map(|_| client.as_ref())
@@ -76,7 +95,11 @@ pub(super) fn execute(
         let built = run.build_all(&plan.build, &queue);
         let mut fetched = Vec::new();
         for worker in workers {
-            fetched.push(worker.join().unwrap_or_else(|e| std::panic::resume_unwind(e)));
+            fetched.push(
+                worker
+                    .join()
+                    .unwrap_or_else(|e| std::panic::resume_unwind(e)),
+            );
         }
         (fetched, built)
     });
@@ -112,8 +135,15 @@ struct QueueState {
 impl Queue {
     fn new(fetch: &[Fetch]) -> Self {
         let inputs_left = fetch.iter().filter(|f| f.for_build).count();
-        let state = QueueState { waiting: fetch.to_vec().into(), inputs_left, failed: false };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let state = QueueState {
+            waiting: fetch.to_vec().into(),
+            inputs_left,
+            failed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
@@ -124,7 +154,11 @@ impl Queue {
     /// The next download, unless another one failed.
     fn next(&self) -> Option<Fetch> {
         let mut state = self.lock();
-        if state.failed { None } else { state.waiting.pop_front() }
+        if state.failed {
+            None
+        } else {
+            state.waiting.pop_front()
+        }
     }
 
     fn done(&self, fetch: &Fetch, ok: bool) {
@@ -173,8 +207,7 @@ impl Run<'_> {
         let component = self.lock.archives.get(id).ok_or_else(missing)?;
         let identity = component.identity().ok_or_else(missing)?;
         let key = format!("component-{}", identity.to_hex());
-        let _guard =
-            store.lock_key(&key, &format!("downloading {id}"), cx.observer, cx.cancel)?;
+        let _guard = store.lock_key(&key, &format!("downloading {id}"), cx.observer, cx.cancel)?;
         if let Some(record) = store.component(identity) {
             return Ok(record.tree);
         }
@@ -185,16 +218,28 @@ impl Run<'_> {
             fs::create_private_dir_all(parent)?;
         }
         let task = Task::start(cx, id.to_string(), Stage::Download);
-        let request =
-            Download { path: &archive.path, sha256: archive.sha256, limit: MAX_ARCHIVE };
+        let request = Download {
+            path: &archive.path,
+            sha256: archive.sha256,
+            limit: MAX_ARCHIVE,
+        };
         let file = client.download(&request, &partial, &|bytes| task.progress(bytes))?;
         task.finish();
         let task = Task::start(cx, id.to_string(), Stage::Unpack);
         let staging = store.stage()?;
-        let listing = unpack(file, format, id, staging.path(), &UnpackLimits::default())
-            .map_err(|source| OpsError::Archive { id: id.clone(), source })?;
+        let listing =
+            unpack(file, format, id, staging.path(), &Limits::default()).map_err(|source| {
+                OpsError::Archive {
+                    id: id.clone(),
+                    source,
+                }
+            })?;
         let tree = store.publish(&staging, &listing)?;
-        store.record_component(&ComponentRecord { name: id.to_string(), archive: identity, tree })?;
+        store.record_component(&ComponentRecord {
+            name: id.to_string(),
+            archive: identity,
+            tree,
+        })?;
         fs::remove_file(&partial)?;
         task.finish();
         Ok(tree)
@@ -211,14 +256,20 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let (_assembled, toolchain) = self.toolchain()?;
-        let builder = self.builder(toolchain, builds.len())?;
+        let work = self.store.stage()?;
+        let builder = self.builder(toolchain, builds.len(), &work)?;
         let results: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = builds
                 .iter()
                 .map(|build| (build, scope.spawn(|| self.build(&builder, build))))
                 .collect();
             let join = |(build, thread): (&Build, std::thread::ScopedJoinHandle<'_, _>)| {
-                (build.clone(), thread.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+                (
+                    build.clone(),
+                    thread
+                        .join()
+                        .unwrap_or_else(|e| std::panic::resume_unwind(e)),
+                )
             };
             threads.into_iter().map(join).collect()
         });
@@ -250,20 +301,21 @@ impl Run<'_> {
         }
     }
 
-    fn builder(&self, toolchain: Toolchain, builds: usize) -> Result<Builder<'_>, OpsError> {
-        let layout = self.store.layout();
-        fs::create_private_dir_all(&layout.tmp())?;
-        fs::create_private_dir_all(&layout.logs())?;
+    fn builder(
+        &self,
+        toolchain: Toolchain,
+        builds: usize,
+        work: &Staging,
+    ) -> Result<Builder<'_>, OpsError> {
         let options = BuilderOptions {
             jobs: self.cx.settings.jobs,
             builds,
-            work_root: layout.tmp(),
-            log_dir: layout.logs(),
+            work_root: work.path().to_owned(),
+            log_dir: self.store.layout().logs(),
             offline: self.cx.settings.offline,
-            cancel: self.cx.cancel.clone(),
-            observer: self.cx.observer,
         };
-        Ok(Builder::new(toolchain, options)?)
+        let cancel = self.cx.cancel.clone();
+        Ok(Builder::new(toolchain, options, cancel, self.cx.observer)?)
     }
 
     /// The toolchain that compiles: the system's, or one put together from
@@ -288,7 +340,7 @@ impl Run<'_> {
             let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
             staging.path().join("bin").join(file)
         };
-        let toolchain = Toolchain::from_parts(program("rustc"), program("cargo"), rust_src)?;
+        let toolchain = Toolchain::from_parts(&program("rustc"), &program("cargo"), &rust_src)?;
         Ok((Some(staging), toolchain))
     }
 
@@ -299,10 +351,14 @@ impl Run<'_> {
         target: Option<&Triple>,
     ) -> Result<(TreeDigest, Listing), OpsError> {
         let id = component_id(name, target);
-        let archive = id.as_ref().and_then(|id| self.lock.archives.get(id)?.identity());
+        let archive = id
+            .as_ref()
+            .and_then(|id| self.lock.archives.get(id)?.identity());
         let record = archive.and_then(|sha256| self.store.component(sha256));
         let Some(record) = record else {
-            return Err(OpsError::Offline { what: format!("the component {name}") });
+            return Err(OpsError::Offline {
+                what: format!("the component {name}"),
+            });
         };
         Ok((record.tree, self.store.listing(record.tree)?))
     }
@@ -311,7 +367,9 @@ impl Run<'_> {
         let (cx, store) = (self.cx, self.store);
         let locked = self.lock.targets.get(&build.target);
         let Some(LockedSource::Build { options, .. }) = locked.map(|t| &t.source) else {
-            return Err(OpsError::Offline { what: build.target.to_string() });
+            return Err(OpsError::Offline {
+                what: build.target.to_string(),
+            });
         };
         let key = format!("recipe-{}", build.key.to_hex());
         let doing = format!("compiling {}", build.target);
@@ -321,11 +379,11 @@ impl Run<'_> {
             return Ok(tree);
         }
         let staging = store.stage()?;
-        let spec = self.project.specs.get(&build.target).map(|spec| spec.bytes.clone());
+        let spec = self.project.specs.get(&build.target);
         let job = Job {
-            target: build.target.clone(),
-            spec,
-            options: options.clone(),
+            target: &build.target,
+            spec: spec.map(|spec| TargetSpec { bytes: &spec.bytes }),
+            options,
             key: build.key,
             out: staging.path(),
         };
@@ -357,16 +415,32 @@ struct Task<'a> {
 
 impl<'a> Task<'a> {
     fn start(cx: &'a Context<'a>, name: String, stage: Stage) -> Self {
-        cx.observer.event(Event::Started { task: name.clone(), stage, total: None });
-        Self { cx, name, stage, begun: Instant::now() }
+        cx.observer.event(Event::Started {
+            task: name.clone(),
+            stage,
+            total: None,
+        });
+        Self {
+            cx,
+            name,
+            stage,
+            begun: Instant::now(),
+        }
     }
 
     fn progress(&self, bytes: u64) {
-        self.cx.observer.event(Event::Progress { task: self.name.clone(), bytes });
+        self.cx.observer.event(Event::Progress {
+            task: self.name.clone(),
+            bytes,
+        });
     }
 
     fn finish(self) {
         let (task, stage, elapsed) = (self.name, self.stage, self.begun.elapsed());
-        self.cx.observer.event(Event::Finished { task, stage, elapsed });
+        self.cx.observer.event(Event::Finished {
+            task,
+            stage,
+            elapsed,
+        });
     }
 }

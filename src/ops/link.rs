@@ -35,7 +35,9 @@ impl Rustup {
     }
 
     fn run(&self, arguments: &[&std::ffi::OsStr]) -> Result<(), OpsError> {
-        let output = process::inherited(self.program.as_os_str()).args(arguments).output();
+        let output = process::inherited(self.program.as_os_str())
+            .args(arguments)
+            .output();
         let output = output.map_err(|source| OpsError::Run {
             program: self.program.display().to_string(),
             source,
@@ -60,9 +62,20 @@ pub fn link(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError>
     }
     let report = describe(project)?;
     let rustup = Rustup::find(cx)?;
-    rustup.run(&["toolchain".as_ref(), "link".as_ref(), report.name.as_ref(), report.output.as_ref()])?;
+    rustup.run(&[
+        "toolchain".as_ref(),
+        "link".as_ref(),
+        report.name.as_ref(),
+        report.output.as_ref(),
+    ])?;
     let dir = report.dir.as_os_str();
-    rustup.run(&["override".as_ref(), "set".as_ref(), "--path".as_ref(), dir, report.name.as_ref()])?;
+    rustup.run(&[
+        "override".as_ref(),
+        "set".as_ref(),
+        "--path".as_ref(),
+        dir,
+        report.name.as_ref(),
+    ])?;
     Ok(report)
 }
 
@@ -70,15 +83,28 @@ pub fn link(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError>
 pub fn unlink(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError> {
     let report = describe(project)?;
     let rustup = Rustup::find(cx)?;
-    rustup.run(&["override".as_ref(), "unset".as_ref(), "--path".as_ref(), report.dir.as_os_str()])?;
-    rustup.run(&["toolchain".as_ref(), "uninstall".as_ref(), report.name.as_ref()])?;
+    rustup.run(&[
+        "override".as_ref(),
+        "unset".as_ref(),
+        "--path".as_ref(),
+        report.dir.as_os_str(),
+    ])?;
+    rustup.run(&[
+        "toolchain".as_ref(),
+        "uninstall".as_ref(),
+        report.name.as_ref(),
+    ])?;
     Ok(report)
 }
 
 fn describe(project: &Project) -> Result<LinkReport, OpsError> {
     let dir = real(&project.files.dir)?;
     let output = dir.join(".sysroot");
-    Ok(LinkReport { name: name(&dir), output, dir })
+    Ok(LinkReport {
+        name: name(&dir),
+        output,
+        dir,
+    })
 }
 
 fn real(path: &Path) -> Result<PathBuf, OpsError> {

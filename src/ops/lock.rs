@@ -7,9 +7,9 @@ use super::project::{LockFile, Project};
 use super::{Context, OpsError, system};
 use crate::events::{Event, Stage};
 use crate::fetch::{Client, DistServer, FetchedManifest, Options};
-use crate::lock::{Difference, Lock};
+use crate::lock::{Difference, Lock, LockError};
 use crate::resolve::{
-    ChannelManifest, Republished, Source, carry_pins, check_not_older, resolve,
+    ChannelManifest, Source, carry_pins, check_not_older, check_not_republished, resolve,
 };
 use crate::sys::fs;
 use crate::types::{Channel, RelPath, Sha256};
@@ -61,8 +61,11 @@ pub fn lock(
 ) -> Result<LockReport, OpsError> {
     let old = match project.read_lock() {
         // A damaged lock is what `lock` is there to replace; a check must see it.
-        Err(OpsError::Lock(e)) if mode == LockMode::Write && e.is_replaceable() => {
-            cx.observer.event(Event::Warning(format!("{e}; it is resolved anew")));
+        Err(OpsError::Lock(e @ (LockError::Conflict(_) | LockError::Empty { .. })))
+            if mode == LockMode::Write =>
+        {
+            cx.observer
+                .event(Event::Warning(format!("{e}; it is resolved anew")));
             None
         }
         result => result?,
@@ -72,7 +75,10 @@ pub fn lock(
     if let (Some(old), Some([])) = (&old, differences.as_deref())
         && (!is_system || mode == LockMode::Check)
     {
-        return Ok(LockReport { status: LockStatus::Fresh, file: old.clone() });
+        return Ok(LockReport {
+            status: LockStatus::Fresh,
+            file: old.clone(),
+        });
     }
     if mode == LockMode::Check {
         let path = project.files.lock.clone();
@@ -81,7 +87,12 @@ pub fn lock(
             Some(differences) => OpsError::StaleLock { path, differences },
         });
     }
-    let new = resolve_project(cx, project, old.as_ref().map(|o| &o.lock), accept_republished)?;
+    let new = resolve_project(
+        cx,
+        project,
+        old.as_ref().map(|o| &o.lock),
+        accept_republished,
+    )?;
     let text = new.to_text();
     let status = match &old {
         None => LockStatus::Created,
@@ -97,7 +108,10 @@ pub fn lock(
     if mode == LockMode::Write {
         fs::replace(&project.files.lock, text.as_bytes())?;
     }
-    Ok(LockReport { status, file: LockFile { lock: new, text } })
+    Ok(LockReport {
+        status,
+        file: LockFile { lock: new, text },
+    })
 }
 
 fn resolve_project(
@@ -108,30 +122,47 @@ fn resolve_project(
 ) -> Result<Lock, OpsError> {
     let begun = Instant::now();
     let task = project.manifest.channel.to_string();
-    cx.observer.event(Event::Started { task: task.clone(), stage: Stage::Resolve, total: None });
+    cx.observer.event(Event::Started {
+        task: task.clone(),
+        stage: Stage::Resolve,
+        total: None,
+    });
     let specs = project.spec_digests();
     let mut new = match project.manifest.channel.manifest_path() {
         None => {
             let toolchain = system::describe(&system::find(cx)?)?;
-            resolve(&project.manifest, &specs, &Source::System(&toolchain), cx.settings.today)?
+            resolve(
+                &project.manifest,
+                &specs,
+                &Source::System(&toolchain),
+                cx.settings.today,
+            )?
         }
         Some(path) => {
             let fetched = channel_manifest(cx, &task, &path, accept_republished)?;
             let manifest = ChannelManifest::parse(&fetched.bytes)?;
-            // The path is made of a checked date or release.
-            let path: RelPath = path.parse().map_err(crate::resolve::ResolveError::from)?;
-            let source = Source::Dist { manifest: &manifest, path, sha256: fetched.sha256 };
+            let path = server_path(&path)?;
+            let source = Source::Dist {
+                manifest: &manifest,
+                path,
+                sha256: fetched.sha256,
+            };
             resolve(&project.manifest, &specs, &source, cx.settings.today)?
         }
     };
     if let Some(old) = old {
-        let republished =
-            if accept_republished { Republished::Accept } else { Republished::Refuse };
-        check_not_older(old, &new, republished)?;
+        check_not_older(old, &new)?;
+        if !accept_republished {
+            check_not_republished(old, &new)?;
+        }
         carry_pins(&mut new, old);
     }
     let elapsed = begun.elapsed();
-    cx.observer.event(Event::Finished { task, stage: Stage::Resolve, elapsed });
+    cx.observer.event(Event::Finished {
+        task,
+        stage: Stage::Resolve,
+        elapsed,
+    });
     Ok(new)
 }
 
@@ -151,9 +182,11 @@ fn channel_manifest(
         return Ok(found);
     }
     if cx.settings.offline {
-        return Err(OpsError::Offline { what: format!("the channel manifest of {channel}") });
+        return Err(OpsError::Offline {
+            what: format!("the channel manifest of {channel}"),
+        });
     }
-    let path: RelPath = path.parse().map_err(crate::resolve::ResolveError::from)?;
+    let path = server_path(path)?;
     let fetched = client(cx)?.channel_manifest(&path)?;
     // Only what can be read is worth keeping.
     ChannelManifest::parse(&fetched.bytes)?;
@@ -167,11 +200,19 @@ fn channel_manifest(
     Ok(fetched)
 }
 
+/// A path made of a checked date or release; so it always parses.
+fn server_path(path: &str) -> Result<RelPath, OpsError> {
+    path.parse().map_err(OpsError::ServerPath)
+}
+
 fn read_cached(path: &Path) -> Option<FetchedManifest> {
     let mut kept = fs::read(path, MAX_CHANNEL_MANIFEST + 65).ok()?;
     let hash = Sha256::from_hex(std::str::from_utf8(kept.get(..64)?).ok()?).ok()?;
     let bytes = kept.split_off(65);
-    (Sha256::of(&bytes) == hash).then_some(FetchedManifest { bytes, sha256: hash })
+    (Sha256::of(&bytes) == hash).then_some(FetchedManifest {
+        bytes,
+        sha256: hash,
+    })
 }
 
 /// A client for the configured dist server.
@@ -180,7 +221,7 @@ pub(super) fn client(cx: &Context<'_>) -> Result<Client, OpsError> {
     let options = Options {
         offline: cx.settings.offline,
         cancel: cx.cancel.clone(),
-        proxy: cx.settings.proxy.clone(),
+        proxies: cx.settings.proxy.clone(),
         ..Options::default()
     };
     Ok(Client::new(server, options)?)

@@ -34,7 +34,7 @@ use crate::store::Store;
 use crate::types::{Date, Triple};
 
 /// What the user's environment and configuration say; never a repository's files.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The cache directory.
     pub cache: PathBuf,
@@ -53,7 +53,7 @@ pub struct Settings {
     /// Where to look for programs.
     pub search_path: Vec<PathBuf>,
     /// The user's proxies: all, http, https, and the hosts that go without.
-    pub proxy: crate::fetch::Proxy,
+    pub proxy: crate::fetch::Proxies,
     /// Today, in UTC.
     pub today: Date,
     /// Seconds since 1970.
@@ -72,7 +72,9 @@ pub struct Context<'a> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("settings", self.settings).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("cache", &self.settings.cache)
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,7 +99,13 @@ impl Context<'_> {
         if let Some(exact) = hosts.clone().find(|host| *host == own) {
             return Some(exact);
         }
-        let system = |t: &Triple| t.as_str().splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+        let system = |t: &Triple| {
+            t.as_str()
+                .splitn(4, '-')
+                .take(3)
+                .collect::<Vec<_>>()
+                .join("-")
+        };
         let mut similar = hosts.filter(|host| system(host) == system(own));
         match (similar.next(), similar.next()) {
             (Some(one), None) => Some(one),

@@ -23,8 +23,7 @@ pub(super) struct Wanted {
 /// told the output's.
 const SYSROOT_PROGRAMS: [&str; 2] = ["rustc", "rustdoc"];
 /// Programs that are referred to as they are.
-const PLAIN_PROGRAMS: [&str; 5] =
-    ["cargo", "rustfmt", "cargo-fmt", "rust-gdb", "rust-analyzer"];
+const PLAIN_PROGRAMS: [&str; 5] = ["cargo", "rustfmt", "cargo-fmt", "rust-gdb", "rust-analyzer"];
 /// Clippy takes the sysroot from the environment.
 const CLIPPY_PROGRAMS: [&str; 2] = ["clippy-driver", "cargo-clippy"];
 
@@ -55,7 +54,10 @@ pub(super) fn wanted(
 }
 
 fn is_system(source: &UnitSource) -> bool {
-    matches!(source, UnitSource::SystemToolchain | UnitSource::SystemTarget(_))
+    matches!(
+        source,
+        UnitSource::SystemToolchain | UnitSource::SystemTarget(_)
+    )
 }
 
 /// The stored tree of a unit; `None` for parts of the system.
@@ -68,7 +70,11 @@ fn tree_of(unit: &Unit, index: &StoreIndex) -> Result<Option<TreeDigest>, OpsErr
         }
         UnitSource::Recipe(key) => {
             let tree = index.recipes.get(key).copied();
-            let name = unit.target.as_ref().map(ToString::to_string).unwrap_or_default();
+            let name = unit
+                .target
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             tree.map(Some).ok_or_else(|| missing(name))
         }
         UnitSource::SystemToolchain | UnitSource::SystemTarget(_) => Ok(None),
@@ -78,7 +84,13 @@ fn tree_of(unit: &Unit, index: &StoreIndex) -> Result<Option<TreeDigest>, OpsErr
 /// Adds references to the system's programs, host library and sources.
 fn add_system(cx: &Context<'_>, plan: &Plan, wanted: &mut Wanted) -> Result<(), OpsError> {
     let toolchain = system::find(cx)?;
-    let rustlib = toolchain.sysroot.join("lib/rustlib");
+    // The sources are `lib/rustlib/src/rust`.
+    let rustlib = toolchain
+        .rust_src
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("/"))
+        .to_owned();
     let mut add = |path: &str, content: Content| {
         // The paths are literals and checked target names.
         if let Ok(path) = path.parse() {
@@ -105,14 +117,20 @@ fn add_system(cx: &Context<'_>, plan: &Plan, wanted: &mut Wanted) -> Result<(), 
     }
     for name in ["src", "etc"] {
         if rustlib.join(name).exists() {
-            add(&format!("lib/rustlib/{name}"), Content::Symlink(rustlib.join(name)));
+            add(
+                &format!("lib/rustlib/{name}"),
+                Content::Symlink(rustlib.join(name)),
+            );
         }
     }
     wanted.areas.extend(programs(&toolchain));
     wanted.areas.sort_by(|a, b| a.path.cmp(&b.path));
     let core = toolchain.library().join("core/src/lib.rs");
     let watched = [&toolchain.rustc, &toolchain.cargo, &core];
-    wanted.watched = watched.into_iter().filter_map(|path| Stamp::of_outside(path)).collect();
+    wanted.watched = watched
+        .into_iter()
+        .filter_map(|path| Stamp::of_outside(path))
+        .collect();
     Ok(())
 }
 
@@ -127,7 +145,10 @@ fn programs(toolchain: &Toolchain) -> Option<Area> {
             let path = format!("bin/{name}").parse().ok()?;
             Some((path, script(&program(toolchain, dir, name), tell)?))
         });
-    Some(Area { path: "bin".parse().ok()?, content: Content::Scripts(scripts.collect()) })
+    Some(Area {
+        path: "bin".parse().ok()?,
+        content: Content::Scripts(scripts.collect()),
+    })
 }
 
 fn program(toolchain: &Toolchain, dir: &Path, name: &str) -> PathBuf {

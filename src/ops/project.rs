@@ -69,10 +69,21 @@ impl ProjectFiles {
                 check_inside(&self.dir, &path, target)?;
                 let bytes = fs::read(&path, MAX_MANIFEST)?;
                 let digest = check_spec(&bytes, &path)?;
-                specs.insert(target.clone(), Spec { path, bytes, digest });
+                specs.insert(
+                    target.clone(),
+                    Spec {
+                        path,
+                        bytes,
+                        digest,
+                    },
+                );
             }
         }
-        Ok(Project { files: self, manifest, specs })
+        Ok(Project {
+            files: self,
+            manifest,
+            specs,
+        })
     }
 }
 
@@ -85,7 +96,11 @@ fn check_owner(path: &Path) -> Result<(), OpsError> {
     if owner == user || owner == 0 || user == 0 {
         return Ok(());
     }
-    Err(OpsError::ForeignManifest { path: path.to_owned(), owner, user })
+    Err(OpsError::ForeignManifest {
+        path: path.to_owned(),
+        owner,
+        user,
+    })
 }
 
 #[cfg(not(unix))]
@@ -100,7 +115,10 @@ fn check_inside(dir: &Path, spec: &Path, target: &Triple) -> Result<(), OpsError
     if path.starts_with(real(dir)?) {
         return Ok(());
     }
-    Err(OpsError::SpecOutside { target: target.clone(), path })
+    Err(OpsError::SpecOutside {
+        target: target.clone(),
+        path,
+    })
 }
 
 /// A target spec's file.
@@ -144,7 +162,10 @@ impl LockFile {
 impl Project {
     /// Digests of the specs.
     pub fn spec_digests(&self) -> BTreeMap<Triple, SpecDigest> {
-        self.specs.iter().map(|(target, spec)| (target.clone(), spec.digest)).collect()
+        self.specs
+            .iter()
+            .map(|(target, spec)| (target.clone(), spec.digest))
+            .collect()
     }
 
     /// Reads the lock, if there is one.

@@ -78,10 +78,17 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
     };
     let mut targets = Vec::new();
     for name in project.manifest.targets.keys() {
-        let locked = file.as_ref().and_then(|f| Some((&f.lock, f.lock.targets.get(name)?)));
+        let locked = file
+            .as_ref()
+            .and_then(|f| Some((&f.lock, f.lock.targets.get(name)?)));
         let Some((lock, target)) = locked else {
             let (source, pin, state) = (None, None, TargetState::NotLocked);
-            targets.push(TargetStatus { name: name.clone(), source, pin, state });
+            targets.push(TargetStatus {
+                name: name.clone(),
+                source,
+                pin,
+                state,
+            });
             continue;
         };
         let build = match &target.source {
@@ -90,17 +97,24 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
         };
         let (source, stored) = match &target.source {
             LockedSource::System => ("system", true),
-            LockedSource::Build { .. } => {
-                ("build", build.is_some_and(|b| index.recipes.contains_key(&b.key)))
-            }
+            LockedSource::Build { .. } => (
+                "build",
+                build.is_some_and(|b| index.recipes.contains_key(&b.key)),
+            ),
             LockedSource::Download => {
                 let id = component_id("rust-std", Some(name));
                 let archive = id.and_then(|id| lock.archives.get(&id)?.identity());
-                ("download", archive.is_some_and(|a| index.components.contains_key(&a)))
+                (
+                    "download",
+                    archive.is_some_and(|a| index.components.contains_key(&a)),
+                )
             }
         };
         let place = format!("lib/rustlib/{name}").parse().ok();
-        let here = state.as_ref().zip(place).is_some_and(|(s, p)| s.areas.contains_key(&p));
+        let here = state
+            .as_ref()
+            .zip(place)
+            .is_some_and(|(s, p)| s.areas.contains_key(&p));
         targets.push(TargetStatus {
             name: name.clone(),
             source: Some(source),

@@ -112,18 +112,24 @@ fn current_lock(
 ) -> Result<(LockFile, Option<super::LockStatus>), OpsError> {
     let path = project.files.lock.clone();
     if let (SyncMode::Update, false) = (options.mode, options.check) {
-        let fresh = project.read_lock().ok().flatten().filter(|old| {
+        let fresh = project.read_lock()?.filter(|old| {
             // The system's toolchain is compared when it is used.
             project.differences(&old.lock).is_empty()
         });
         if let Some(file) = fresh {
             return Ok((file, None));
         }
-        let mode = if options.dry_run { LockMode::DryRun } else { LockMode::Write };
+        let mode = if options.dry_run {
+            LockMode::DryRun
+        } else {
+            LockMode::Write
+        };
         let LockReport { status, file } = lock(cx, project, mode, false)?;
         return Ok((file, Some(status)));
     }
-    let file = project.read_lock()?.ok_or(OpsError::MissingLock(path.clone()))?;
+    let file = project
+        .read_lock()?
+        .ok_or(OpsError::MissingLock(path.clone()))?;
     if options.mode != SyncMode::Frozen {
         let differences = project.differences(&file.lock);
         if !differences.is_empty() {
@@ -135,10 +141,12 @@ fn current_lock(
 
 /// The locked host that this machine is.
 pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
-    cx.host_among(lock.hosts.iter()).cloned().ok_or_else(|| OpsError::UnknownHost {
-        host: cx.settings.host.clone(),
-        locked: lock.hosts.iter().cloned().collect(),
-    })
+    cx.host_among(lock.hosts.iter())
+        .cloned()
+        .ok_or_else(|| OpsError::UnknownHost {
+            host: cx.settings.host.clone(),
+            locked: lock.hosts.iter().cloned().collect(),
+        })
 }
 
 /// Whether metadata alone shows that the output is what this lock says.
@@ -182,7 +190,11 @@ fn check(
     for area in wanted(cx, &store, &plan, &index)?.areas {
         found.extend(output_differences(output, &area)?);
     }
-    if found.is_empty() { Ok(()) } else { Err(OpsError::OutputDiffers(found)) }
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(OpsError::OutputDiffers(found))
+    }
 }
 
 fn materialize(
@@ -202,14 +214,13 @@ fn materialize(
     let (wanted, areas, applied, output) = loop {
         let mut index = index(&store, &file.lock, host);
         let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
-        let result = execute(cx, &store, project, &file.lock, &plan, &mut index)
-            .and_then(|done| {
-                report.executed.fetched.extend(done.fetched);
-                report.executed.built.extend(done.built);
-                let wanted = wanted(cx, &store, &plan, &index)?;
-                let (areas, applied, output) = apply(cx, project, &store, &wanted, options)?;
-                Ok((wanted, areas, applied, output))
-            });
+        let result = execute(cx, &store, project, &file.lock, &plan, &mut index).and_then(|done| {
+            report.executed.fetched.extend(done.fetched);
+            report.executed.built.extend(done.built);
+            let wanted = wanted(cx, &store, &plan, &index)?;
+            let (areas, applied, output) = apply(cx, project, &store, &wanted, options)?;
+            Ok((wanted, areas, applied, output))
+        });
         report.plan = Some(plan);
         match result {
             Ok(done) => break done,
@@ -239,7 +250,11 @@ fn materialize(
     state.areas = areas;
     state.write(&project.files.output)?;
     let real = std::fs::canonicalize(&project.files.dir).unwrap_or(project.files.dir.clone());
-    store.register(&Root { project: real, trees: state.trees, used: cx.settings.now })?;
+    store.register(&Root {
+        project: real,
+        trees: state.trees,
+        used: cx.settings.now,
+    })?;
     drop(output);
     Ok(())
 }
@@ -293,8 +308,12 @@ fn record_pins(
     let StoreIndex { recipes, .. } = index(&store, &file.lock, host);
     let mut changed = false;
     for target in file.lock.targets.values_mut() {
-        let LockedSource::Build { hosts, .. } = &mut target.source else { continue };
-        let Some(build) = hosts.get_mut(host) else { continue };
+        let LockedSource::Build { hosts, .. } = &mut target.source else {
+            continue;
+        };
+        let Some(build) = hosts.get_mut(host) else {
+            continue;
+        };
         if build.pin.is_none()
             && let Some(tree) = recipes.get(&build.key)
         {
@@ -305,7 +324,9 @@ fn record_pins(
     if changed {
         file.text = file.lock.to_text();
         fs::replace(&project.files.lock, file.text.as_bytes())?;
-        report.lock.get_or_insert(super::LockStatus::Updated(Vec::new()));
+        report
+            .lock
+            .get_or_insert(super::LockStatus::Updated(Vec::new()));
     }
     Ok(())
 }

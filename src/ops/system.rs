@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::{Context, OpsError};
-use crate::build::{Toolchain, hash_library};
+use crate::build::{Toolchain, source_tree};
 use crate::lock::{Lock, LockedToolchain};
 use crate::resolve::SystemToolchain;
-use crate::types::{Listing, TreeDigest};
+use crate::types::TreeDigest;
 
 /// Finds the system's toolchain: the one the environment names, else the
 /// first `rustc` on PATH.
@@ -21,15 +21,21 @@ pub(super) fn find(cx: &Context<'_>) -> Result<Toolchain, OpsError> {
 /// The first program of a name on PATH.
 pub(super) fn on_path(cx: &Context<'_>, program: &str) -> Option<PathBuf> {
     let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-    cx.settings.search_path.iter().map(|dir| dir.join(&file)).find(|path| path.is_file())
+    cx.settings
+        .search_path
+        .iter()
+        .map(|dir| dir.join(&file))
+        .find(|path| path.is_file())
 }
 
 /// The tree digest of the toolchain's library sources.
 pub(super) fn library_digest(toolchain: &Toolchain) -> Result<TreeDigest, OpsError> {
     if !toolchain.library().is_dir() {
-        return Err(OpsError::NoRustSrc { rustc: toolchain.rustc.clone() });
+        return Err(OpsError::NoRustSrc {
+            rustc: toolchain.rustc.clone(),
+        });
     }
-    let listing: Listing = hash_library(&toolchain.library())?;
+    let listing = source_tree::hash(&toolchain.library())?;
     Ok(listing.digest())
 }
 
@@ -48,7 +54,13 @@ pub(super) fn describe(toolchain: &Toolchain) -> Result<SystemToolchain, OpsErro
 
 /// Refuses a toolchain that is not the locked one.
 pub(super) fn check(toolchain: &Toolchain, lock: &Lock) -> Result<(), OpsError> {
-    let LockedToolchain::System { rustc, commit, cargo, rust_src } = &lock.toolchain else {
+    let LockedToolchain::System {
+        rustc,
+        commit,
+        cargo,
+        rust_src,
+    } = &lock.toolchain
+    else {
         return Ok(());
     };
     let found = library_digest(toolchain)?;
@@ -63,5 +75,9 @@ pub(super) fn check(toolchain: &Toolchain, lock: &Lock) -> Result<(), OpsError> 
         .filter(|(_, locked, found)| locked != found)
         .map(|(name, locked, found)| format!("{name}: lock \"{locked}\", machine \"{found}\""))
         .collect();
-    if differences.is_empty() { Ok(()) } else { Err(OpsError::OtherToolchain { differences }) }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(OpsError::OtherToolchain { differences })
+    }
 }

@@ -77,13 +77,18 @@ pub fn verify(
     options: VerifyOptions,
 ) -> Result<VerifyReport, OpsError> {
     let mut report = VerifyReport::default();
-    let Some(file) = judge_lock(project, &mut report)? else { return Ok(report) };
+    let Some(file) = judge_lock(project, &mut report)? else {
+        return Ok(report);
+    };
     let differences = project.differences(&file.lock);
-    report.push("manifest", if differences.is_empty() {
-        Finding::Good(format!("{} targets as locked", file.lock.targets.len()))
-    } else {
-        Finding::Bad(Class::CheckFailed, lines(&differences))
-    });
+    report.push(
+        "manifest",
+        if differences.is_empty() {
+            Finding::Good(format!("{} targets as locked", file.lock.targets.len()))
+        } else {
+            Finding::Bad(Class::CheckFailed, lines(&differences))
+        },
+    );
     let host = match sync::host(cx, &file.lock) {
         Ok(host) => host,
         Err(e) => {
@@ -96,7 +101,10 @@ pub fn verify(
         let finding = if fs::metadata_if_exists(output)?.is_none() {
             Finding::NotJudged("nothing is materialized here".to_owned())
         } else {
-            Finding::Bad(Class::CheckFailed, vec!["the output has no readable state".to_owned()])
+            Finding::Bad(
+                Class::CheckFailed,
+                vec!["the output has no readable state".to_owned()],
+            )
         };
         report.push("output", finding);
         return Ok(report);
@@ -114,10 +122,7 @@ fn lines(all: &[impl std::fmt::Display]) -> Vec<String> {
     all.iter().map(ToString::to_string).collect()
 }
 
-fn judge_lock(
-    project: &Project,
-    report: &mut VerifyReport,
-) -> Result<Option<LockFile>, OpsError> {
+fn judge_lock(project: &Project, report: &mut VerifyReport) -> Result<Option<LockFile>, OpsError> {
     match project.read_lock() {
         Ok(Some(file)) => {
             report.push("lock", Finding::Good("present and well-formed".to_owned()));
@@ -193,12 +198,17 @@ fn judge_deep(
     };
     let output = &project.files.output;
     let found = compare(output, &wanted.areas, state)?;
-    report.push("output", if found.is_empty() {
-        let files: u64 = crate::materialize::listing_of(&wanted.areas).entries().len() as u64;
-        Finding::Good(format!("{files} files read and compared"))
-    } else {
-        Finding::Bad(Class::CheckFailed, found)
-    });
+    report.push(
+        "output",
+        if found.is_empty() {
+            let files: u64 = crate::materialize::listing_of(&wanted.areas)
+                .entries()
+                .len() as u64;
+            Finding::Good(format!("{files} files read and compared"))
+        } else {
+            Finding::Bad(Class::CheckFailed, found)
+        },
+    );
     report.push("store", judge_store(&store, &wanted.trees)?);
     report.push("pins", judge_pins(file, host, &index));
     Ok(())
@@ -206,8 +216,10 @@ fn judge_deep(
 
 /// What differs in the output, strangers among the areas included.
 fn compare(output: &Path, areas: &[Area], state: &State) -> Result<Vec<String>, OpsError> {
-    let found: Result<Vec<Vec<String>>, _> =
-        areas.par_iter().map(|area| output_differences(output, area)).collect();
+    let found: Result<Vec<Vec<String>>, _> = areas
+        .par_iter()
+        .map(|area| output_differences(output, area))
+        .collect();
     let mut found: Vec<String> = found?.into_iter().flatten().collect();
     for path in state.areas.keys() {
         if !areas.iter().any(|area| area.path == *path) {
@@ -232,7 +244,10 @@ fn judge_store(store: &Store, trees: &[TreeDigest]) -> Result<Finding, OpsError>
         }
     }
     Ok(if bad.is_empty() {
-        Finding::Good(format!("{files} files of {} trees read and compared", trees.len()))
+        Finding::Good(format!(
+            "{files} files of {} trees read and compared",
+            trees.len()
+        ))
     } else {
         Finding::Bad(Class::Integrity, bad)
     })
@@ -242,8 +257,12 @@ fn judge_store(store: &Store, trees: &[TreeDigest]) -> Result<Finding, OpsError>
 fn judge_pins(file: &LockFile, host: &crate::types::Triple, index: &StoreIndex) -> Finding {
     let (mut pinned, mut unpinned, mut bad) = (0, 0, Vec::new());
     for (name, target) in &file.lock.targets {
-        let LockedSource::Build { hosts, .. } = &target.source else { continue };
-        let Some(build) = hosts.get(host) else { continue };
+        let LockedSource::Build { hosts, .. } = &target.source else {
+            continue;
+        };
+        let Some(build) = hosts.get(host) else {
+            continue;
+        };
         match (build.pin, index.recipes.get(&build.key)) {
             (Some(pin), Some(tree)) if pin != *tree => {
                 bad.push(format!("targets.{name}: pin {pin}, built {tree}"));

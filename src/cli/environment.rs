@@ -1,0 +1,171 @@
+//! Using the output: `run`, `env`, `path`, `link`, `unlink`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::args::{EnvArgs, EnvShell, PathArgs, RunArgs};
+use super::error::CliError;
+use super::{Session, settings};
+use crate::materialize::State;
+use crate::ops::{self, OpsError, Project, SyncMode, SyncOptions};
+use crate::sys::{fs, process};
+use crate::types::RelPath;
+
+/// The output's absolute path; it must be there.
+fn output(project: &Project) -> Result<(PathBuf, State), CliError> {
+    let path = &project.files.output;
+    let state = State::read(path).ok_or_else(|| OpsError::NoOutput(path.clone()))?;
+    Ok((fs::at("find", path, std::fs::canonicalize(path))?, state))
+}
+
+/// What a shell needs to use the output: plain cargo finds the compiler by
+/// `RUSTC`, everything else by PATH.
+fn variables(output: &Path) -> Result<Vec<(&'static str, OsString)>, CliError> {
+    let bin = output.join("bin");
+    let old = settings::path();
+    let dirs = std::iter::once(bin.clone()).chain(std::env::split_paths(&old));
+    let path = std::env::join_paths(dirs).map_err(|source| CliError::Path {
+        path: bin.clone(),
+        source,
+    })?;
+    let program = |name: &str| {
+        bin.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+            .into()
+    };
+    Ok(vec![
+        ("PATH", path),
+        ("RUSTC", program("rustc")),
+        ("RUSTDOC", program("rustdoc")),
+    ])
+}
+
+pub(super) fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode, CliError> {
+    let project = session.project()?;
+    if !args.no_sync {
+        let mode = if settings::in_ci() {
+            SyncMode::Locked
+        } else {
+            SyncMode::Update
+        };
+        let options = SyncOptions {
+            mode,
+            targets: None,
+            dry_run: false,
+            check: false,
+        };
+        ops::sync(&session.cx, &project, &options)?;
+    }
+    let (output, _) = output(&project)?;
+    let variables = variables(&output)?;
+    let Some((program, arguments)) = args.command.split_first() else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut command = process::inherited(&resolve(program, &variables));
+    command.args(arguments).envs(variables);
+    let source = become_process(&mut command)?;
+    Err(OpsError::Run {
+        program: program.to_string_lossy().into_owned(),
+        source,
+    }
+    .into())
+}
+
+/// The program as the new PATH has it: the system looks it up in the old one.
+fn resolve(program: &OsString, variables: &[(&str, OsString)]) -> OsString {
+    if Path::new(program).components().count() > 1 {
+        return program.clone();
+    }
+    let path = variables
+        .iter()
+        .find(|(name, _)| *name == "PATH")
+        .map(|(_, value)| value);
+    let file = |dir: PathBuf| {
+        let path = dir.join(program);
+        path.is_file().then(|| path.into_os_string())
+    };
+    path.and_then(|path| std::env::split_paths(path).find_map(file))
+        .unwrap_or_else(|| program.clone())
+}
+
+/// Replaces this process by the command; returns only if that fails.
+#[cfg(unix)]
+fn become_process(command: &mut std::process::Command) -> Result<std::io::Error, CliError> {
+    use std::os::unix::process::CommandExt as _;
+    Ok(command.exec())
+}
+
+/// Runs the command and ends with its exit code.
+#[cfg(not(unix))]
+fn become_process(command: &mut std::process::Command) -> Result<std::io::Error, CliError> {
+    match command.status() {
+        #[expect(clippy::exit, reason = "the command's exit code is ours")]
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(e) => Ok(e),
+    }
+}
+
+pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, CliError> {
+    let (output, _) = output(&session.project()?)?;
+    let variables = variables(&output)?;
+    let object: serde_json::Map<_, _> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.to_string_lossy().into()))
+        .collect();
+    session.terminal.object(&object.into());
+    for (name, value) in &variables {
+        let value = value.to_string_lossy();
+        session.terminal.result(&match args.shell {
+            EnvShell::Sh => format!("export {name}='{}'", value.replace('\'', r"'\''")),
+            EnvShell::Fish => {
+                let quoted = value.replace('\\', r"\\").replace('\'', r"\'");
+                format!("set -gx {name} '{quoted}'")
+            }
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, CliError> {
+    let (output, state) = output(&session.project()?)?;
+    let path = match &args.target {
+        None => output,
+        Some(target) => {
+            let area: Option<RelPath> = format!("lib/rustlib/{target}").parse().ok();
+            if !area.is_some_and(|area| state.areas.contains_key(&area)) {
+                return Err(CliError::NotMaterialized(target.clone()));
+            }
+            output.join("lib/rustlib").join(target.as_str()).join("lib")
+        }
+    };
+    session.terminal.object(&json!({ "path": path }));
+    session.terminal.result(&path.display().to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn link(session: &Session<'_>) -> Result<ExitCode, CliError> {
+    let report = ops::link(&session.cx, &session.project()?)?;
+    let (name, dir) = (&report.name, &report.dir);
+    session
+        .terminal
+        .object(&json!({ "name": name, "dir": dir, "output": report.output }));
+    session
+        .terminal
+        .note(&format!("rustup uses `{name}` in `{}`", dir.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn unlink(session: &Session<'_>) -> Result<ExitCode, CliError> {
+    let report = ops::unlink(&session.cx, &session.project()?)?;
+    let (name, dir) = (&report.name, &report.dir);
+    session
+        .terminal
+        .object(&json!({ "name": name, "dir": dir, "output": report.output }));
+    session.terminal.note(&format!(
+        "rustup no longer uses `{name}` in `{}`",
+        dir.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,71 @@
+//! Everything the command line can fail with.
+
+use super::settings::SettingsError;
+use crate::ops::OpsError;
+use crate::sys::fs::FsError;
+use crate::types::{Class, Diagnostic};
+
+/// A command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    /// The work itself.
+    #[error(transparent)]
+    Ops(#[from] OpsError),
+    /// The environment.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A file operation.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// `init` where a manifest is already.
+    #[error("`{}` exists already", .0.display())]
+    ManifestExists(std::path::PathBuf),
+    /// A target that is not in the output.
+    #[error("target `{0}` is not in the output")]
+    NotMaterialized(crate::types::Triple),
+    /// A path that cannot be put into the environment.
+    #[error("`{}` cannot be part of PATH", .path.display())]
+    Path {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::env::JoinPathsError,
+    },
+}
+
+impl Diagnostic for CliError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Ops(e) => e.class(),
+            Self::Settings(e) => e.class(),
+            Self::Fs(e) => e.class(),
+            Self::ManifestExists(_) | Self::Path { .. } => Class::Usage,
+            Self::NotMaterialized(_) => Class::CheckFailed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ops(e) => e.hint(),
+            Self::Settings(e) => e.hint(),
+            Self::Fs(e) => e.hint(),
+            Self::ManifestExists(_) => Some("edit it, or remove it first".to_owned()),
+            Self::NotMaterialized(target) => Some(format!(
+                "add [targets.{target}] to sysroot.toml and run `sysroot sync`"
+            )),
+            Self::Path { .. } => Some("move the checkout to another directory".to_owned()),
+        }
+    }
+
+    fn excerpt(&self) -> Option<String> {
+        match self {
+            Self::Ops(e) => e.excerpt(),
+            Self::Settings(_)
+            | Self::Fs(_)
+            | Self::ManifestExists(_)
+            | Self::NotMaterialized(_)
+            | Self::Path { .. } => None,
+        }
+    }
+}

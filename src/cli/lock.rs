@@ -1,0 +1,96 @@
+//! `lock`.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::Session;
+use super::args::LockArgs;
+use super::error::CliError;
+use crate::lock::{Difference, Lock, LockedSource};
+use crate::ops::{self, LockMode, LockStatus};
+
+pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, CliError> {
+    let project = session.project()?;
+    let mode = match (args.check, args.dry_run) {
+        (true, _) => LockMode::Check,
+        (false, true) => LockMode::DryRun,
+        (false, false) => LockMode::Write,
+    };
+    let report = ops::lock(&session.cx, &project, mode, args.refresh)?;
+    session.terminal.object(&json!({
+        "lock": project.files.lock,
+        "status": status_word(&report.status),
+        "changes": changes(&report.status),
+        "written": mode == LockMode::Write && report.status != LockStatus::Fresh,
+        "targets": targets(&report.file.lock),
+    }));
+    if mode == LockMode::DryRun && report.status != LockStatus::Fresh {
+        session.terminal.result(report.file.text.trim_end());
+    }
+    describe(session, &report.status, &report.file.lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The status as one word for scripts.
+pub(super) fn status_word(status: &LockStatus) -> &'static str {
+    match status {
+        LockStatus::Fresh => "fresh",
+        LockStatus::Created => "created",
+        LockStatus::Updated(_) => "updated",
+    }
+}
+
+/// The changed fields for scripts.
+fn changes(status: &LockStatus) -> Vec<Value> {
+    let LockStatus::Updated(differences) = status else {
+        return Vec::new();
+    };
+    differences.iter().map(difference).collect()
+}
+
+/// One changed field for scripts.
+pub(super) fn difference(difference: &Difference) -> Value {
+    let Difference {
+        field,
+        manifest,
+        lock,
+    } = difference;
+    json!({ "field": field, "manifest": manifest, "lock": lock })
+}
+
+fn targets(lock: &Lock) -> Value {
+    let one = |(name, target): (&crate::types::Triple, &crate::lock::LockedTarget)| {
+        (name.to_string(), Value::from(strategy(&target.source)))
+    };
+    Value::Object(lock.targets.iter().map(one).collect())
+}
+
+/// How a target is obtained, in one word.
+fn strategy(source: &LockedSource) -> &'static str {
+    match source {
+        LockedSource::Download => "download",
+        LockedSource::System => "system",
+        LockedSource::Build { .. } => "build",
+    }
+}
+
+/// Tells people what became of the lock.
+pub(super) fn describe(session: &Session<'_>, status: &LockStatus, lock: &Lock) {
+    let terminal = session.terminal;
+    match status {
+        LockStatus::Fresh => terminal.note("the lock answers the manifest already"),
+        LockStatus::Created => {
+            terminal.note(&format!("locked {}:", lock.channel));
+            for (name, target) in &lock.targets {
+                terminal.note(&format!("  {name}: {}", strategy(&target.source)));
+            }
+        }
+        LockStatus::Updated(differences) => {
+            terminal.note(&format!("locked {} anew:", lock.channel));
+            for difference in differences {
+                terminal.note(&format!("  {difference}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line: the only place that knows clap, the terminal, the
+//! environment and exit codes. Each verb builds options, calls one function
+//! of [`crate::ops`], and prints the outcome.
+
+mod args;
+mod cache;
+mod environment;
+mod error;
+mod init;
+mod lock;
+mod progress;
+mod project;
+mod settings;
+mod signals;
+mod status;
+mod sync;
+mod terminal;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::Cli;
+use args::{Command, Global, SchemaFile};
+use error::CliError;
+use progress::Progress;
+use terminal::Terminal;
+
+use crate::events::Cancel;
+use crate::ops::{Context, Settings};
+use crate::types::{Class, Diagnostic as _};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; a closed pipe is not ours to report.
+            let _ = e.print();
+            let code = if e.use_stderr() {
+                Class::Usage.exit_code()
+            } else {
+                0
+            };
+            return ExitCode::from(code);
+        }
+    };
+    let terminal = Terminal::new(&cli.global);
+    let result = std::panic::catch_unwind(|| run(&cli, terminal));
+    match result {
+        Ok(Ok(code)) => code,
+        Ok(Err(e)) => {
+            terminal::print_error(&e, terminal);
+            ExitCode::from(e.class().exit_code())
+        }
+        Err(_) => {
+            terminal::write_err(
+                "this is a bug in sysroot: please report it with the lines above and the command",
+            );
+            ExitCode::from(Class::Bug.exit_code())
+        }
+    }
+}
+
+/// What every verb is given.
+struct Session<'a> {
+    global: &'a Global,
+    terminal: Terminal,
+    cx: Context<'a>,
+}
+
+fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
+    match &cli.command {
+        Command::Completions { shell } => return completions(*shell),
+        Command::Schema { file } => return schema(*file, terminal),
+        _ => {}
+    }
+    let jobs = if let Command::Sync(args) = &cli.command {
+        args.jobs
+    } else {
+        None
+    };
+    let settings: Settings = settings::settings(&cli.global, jobs)?;
+    let cancel = Cancel::default();
+    signals::watch(&cancel);
+    let progress = Progress::new(&cli.global, terminal);
+    let cx = Context {
+        settings: &settings,
+        observer: &progress,
+        cancel: &cancel,
+    };
+    let session = Session {
+        global: &cli.global,
+        terminal,
+        cx,
+    };
+    match &cli.command {
+        Command::Init(args) => init::run(&session, args),
+        Command::Lock(args) => lock::run(&session, args),
+        Command::Sync(args) => sync::run(&session, args),
+        Command::Verify(args) => verify::run(&session, args),
+        Command::Status => status::run(&session),
+        Command::Run(args) => environment::run(&session, args),
+        Command::Env(args) => environment::env(&session, args),
+        Command::Path(args) => environment::path(&session, args),
+        Command::Link => environment::link(&session),
+        Command::Unlink => environment::unlink(&session),
+        Command::Cache(command) => cache::run(&session, *command),
+        Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<ExitCode, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sysroot", &mut script);
+    terminal::write_out(String::from_utf8_lossy(&script).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schema(file: SchemaFile, terminal: Terminal) -> Result<ExitCode, CliError> {
+    let schema = match file {
+        SchemaFile::Manifest => crate::manifest::schema::manifest(),
+        SchemaFile::Lock => crate::lock::schema::lock(),
+    };
+    terminal.object(&schema);
+    terminal.result(&format!("{schema:#}"));
+    Ok(ExitCode::SUCCESS)
+}
