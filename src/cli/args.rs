@@ -14,13 +14,13 @@ use crate::types::{Channel, Triple};
                         resolved, 4 network, 5 integrity, 6 trust, 7 build failed, 8 busy, 9 file \
                         system, 70 a bug in sysroot, 130/143 interrupted."
 )]
-pub struct Cli {
+pub(super) struct Cli {
     /// Flags of every command.
     #[command(flatten)]
-    pub global: Global,
+    pub(super) global: Global,
     /// The verb.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// Flags of every command.
@@ -29,36 +29,36 @@ pub struct Cli {
     clippy::struct_excessive_bools,
     reason = "each is one flag of the command line"
 )]
-pub struct Global {
+pub(super) struct Global {
     /// Change to this directory first
     #[arg(short = 'C', value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
-    pub directory: Option<PathBuf>,
+    pub(super) directory: Option<PathBuf>,
     /// The manifest to use; its lock is the file beside it with the extension `lock`
     #[arg(long, value_name = "PATH", global = true, value_hint = ValueHint::FilePath)]
-    pub manifest_path: Option<PathBuf>,
+    pub(super) manifest_path: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(super) json: bool,
     /// Print only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
+    pub(super) quiet: bool,
     /// Print more
     #[arg(short, long, global = true)]
-    pub verbose: bool,
+    pub(super) verbose: bool,
     /// When to use colours
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
-    pub color: ColorWhen,
+    pub(super) color: ColorWhen,
     /// Use no network [env: `SYSROOT_OFFLINE`]
     #[arg(long, global = true)]
-    pub offline: bool,
+    pub(super) offline: bool,
     /// Print plain lines instead of progress bars
     #[arg(long, global = true)]
-    pub no_progress: bool,
+    pub(super) no_progress: bool,
 }
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
+pub(super) enum ColorWhen {
     /// On a terminal.
     Auto,
     /// Always.
@@ -69,7 +69,7 @@ pub enum ColorWhen {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Write a `sysroot.toml` to start from
     Init(InitArgs),
     /// Resolve `sysroot.toml` into `sysroot.lock`
@@ -108,7 +108,7 @@ pub enum Command {
 
 /// Files that have a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SchemaFile {
+pub(super) enum SchemaFile {
     /// `sysroot.toml`.
     Manifest,
     /// `sysroot.lock`.
@@ -117,27 +117,27 @@ pub enum SchemaFile {
 
 /// Flags of `init`.
 #[derive(Debug, Args)]
-pub struct InitArgs {
+pub(super) struct InitArgs {
     /// The compiler: `nightly-YYYY-MM-DD`, `beta-YYYY-MM-DD`, a release, or `system`
     #[arg(long, default_value = "system")]
-    pub channel: Channel,
+    pub(super) channel: Channel,
     /// A target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE")]
-    pub targets: Vec<Triple>,
+    pub(super) targets: Vec<Triple>,
 }
 
 /// Flags of `lock`.
 #[derive(Debug, Args)]
-pub struct LockArgs {
+pub(super) struct LockArgs {
     /// Write nothing, and exit with 1 if the lock would change
     #[arg(long, conflicts_with = "dry_run")]
-    pub check: bool,
+    pub(super) check: bool,
     /// Write nothing, and print what would be written
     #[arg(long)]
-    pub dry_run: bool,
+    pub(super) dry_run: bool,
     /// Ask the server again, and accept that a dated release was published anew
     #[arg(long)]
-    pub refresh: bool,
+    pub(super) refresh: bool,
 }
 
 /// Flags of `sync`.
@@ -146,41 +146,41 @@ pub struct LockArgs {
     clippy::struct_excessive_bools,
     reason = "each is one flag of the command line"
 )]
-pub struct SyncArgs {
+pub(super) struct SyncArgs {
     /// Fail if the lock is stale instead of renewing it (the default when CI is set)
     #[arg(long, conflicts_with = "frozen")]
-    pub locked: bool,
+    pub(super) locked: bool,
     /// Use the lock without comparing it with the manifest
     #[arg(long)]
-    pub frozen: bool,
+    pub(super) frozen: bool,
     /// Write nothing, and exit with 1 if the output is not what the lock says
     #[arg(long, conflicts_with = "dry_run")]
-    pub check: bool,
+    pub(super) check: bool,
     /// Write nothing, and print what would happen
     #[arg(long)]
-    pub dry_run: bool,
+    pub(super) dry_run: bool,
     /// Only this target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE")]
-    pub targets: Vec<Triple>,
+    pub(super) targets: Vec<Triple>,
     /// How many jobs may run at once [env: `SYSROOT_JOBS`] [default: all processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub jobs: Option<u16>,
+    pub(super) jobs: Option<u16>,
 }
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(super) struct VerifyArgs {
     /// Read every byte of the output and of the store's trees it is made of
     #[arg(long)]
-    pub deep: bool,
+    pub(super) deep: bool,
 }
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// Use the output as it is, without a sync
     #[arg(long)]
-    pub no_sync: bool,
+    pub(super) no_sync: bool,
     /// The command and its arguments
     #[arg(
         required = true,
@@ -188,20 +188,20 @@ pub struct RunArgs {
         allow_hyphen_values = true,
         value_name = "CMD"
     )]
-    pub command: Vec<std::ffi::OsString>,
+    pub(super) command: Vec<std::ffi::OsString>,
 }
 
 /// Flags of `env`.
 #[derive(Debug, Args)]
-pub struct EnvArgs {
+pub(super) struct EnvArgs {
     /// The shell that will read it
     #[arg(long, default_value = "sh")]
-    pub shell: EnvShell,
+    pub(super) shell: EnvShell,
 }
 
 /// Shells that `env` can speak to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EnvShell {
+pub(super) enum EnvShell {
     /// Any POSIX shell.
     Sh,
     /// fish.
@@ -210,14 +210,14 @@ pub enum EnvShell {
 
 /// Flags of `path`.
 #[derive(Debug, Args)]
-pub struct PathArgs {
+pub(super) struct PathArgs {
     /// A target, to print where its libraries are
-    pub target: Option<Triple>,
+    pub(super) target: Option<Triple>,
 }
 
 /// The verbs of `cache`.
 #[derive(Clone, Copy, Debug, Subcommand)]
-pub enum CacheCommand {
+pub(super) enum CacheCommand {
     /// Print where the store is
     Dir,
     /// Print how large the store is

@@ -7,7 +7,7 @@ use super::project::{LockFile, Project};
 use super::{Context, OpsError, system};
 use crate::events::{Event, Stage};
 use crate::fetch::{Client, DistServer, FetchedManifest, Options};
-use crate::lock::{Difference, Lock, LockError};
+use crate::lock::{Difference, Lock, LockError, LockedSource};
 use crate::resolve::{
     ChannelManifest, Source, carry_pins, check_not_older, check_not_republished, resolve,
 };
@@ -156,6 +156,7 @@ fn resolve_project(
             check_not_republished(old, &new)?;
         }
         carry_pins(&mut new, old);
+        carry_other_hosts(&mut new, old);
     }
     let elapsed = begun.elapsed();
     cx.observer.event(Event::Finished {
@@ -164,6 +165,27 @@ fn resolve_project(
         elapsed,
     });
     Ok(new)
+}
+
+/// Keeps what other machines locked of the same system toolchain: this one
+/// cannot resolve for them.
+fn carry_other_hosts(new: &mut Lock, old: &Lock) {
+    if !new.hosts.is_empty() || new.toolchain != old.toolchain {
+        return;
+    }
+    for (name, target) in &mut new.targets {
+        let before = old.targets.get(name).filter(|t| t.spec == target.spec).map(|t| &t.source);
+        if let (
+            LockedSource::Build { options, hosts },
+            Some(LockedSource::Build { options: old_options, hosts: old_hosts }),
+        ) = (&mut target.source, before)
+            && options == old_options
+        {
+            for (host, build) in old_hosts {
+                hosts.entry(host.clone()).or_insert(*build);
+            }
+        }
+    }
 }
 
 /// The channel manifest of a dated channel: from the cache, else the server.

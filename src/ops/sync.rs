@@ -114,7 +114,7 @@ fn current_lock(
     if let (SyncMode::Update, false) = (options.mode, options.check) {
         let fresh = project.read_lock()?.filter(|old| {
             // The system's toolchain is compared when it is used.
-            project.differences(&old.lock).is_empty()
+            project.differences(&old.lock).is_empty() && has_host(cx, &old.lock)
         });
         if let Some(file) = fresh {
             return Ok((file, None));
@@ -139,8 +139,21 @@ fn current_lock(
     Ok((file, None))
 }
 
+/// Whether every build is locked for this machine, which a lock of the
+/// system's toolchain made on another one may not be.
+fn has_host(cx: &Context<'_>, lock: &Lock) -> bool {
+    let Ok(host) = host(cx, lock) else { return true };
+    lock.targets.values().all(|target| match &target.source {
+        LockedSource::Build { hosts, .. } => hosts.contains_key(&host),
+        LockedSource::Download | LockedSource::System => true,
+    })
+}
+
 /// The locked host that this machine is.
 pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
+    if lock.hosts.is_empty() {
+        return Ok(cx.settings.host.clone());
+    }
     cx.host_among(lock.hosts.iter())
         .cloned()
         .ok_or_else(|| OpsError::UnknownHost {

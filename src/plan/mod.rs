@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::lock::{Lock, LockedBuild, LockedSource, LockedToolchain};
+use crate::lock::{Lock, LockedBuild, LockedComponent, LockedSource, LockedToolchain};
 use crate::types::{
     Class, ComponentId, ComponentName, Diagnostic, RecipeKey, Sha256, TreeDigest, Triple,
 };
@@ -168,7 +168,8 @@ pub fn plan(
     selected: Option<&BTreeSet<Triple>>,
     index: &StoreIndex,
 ) -> Result<Plan, PlanError> {
-    if !lock.hosts.contains(host) {
+    // No hosts: the system's toolchain, on whichever machine it is.
+    if !lock.hosts.is_empty() && !lock.hosts.contains(host) {
         return Err(PlanError::UnknownHost {
             host: host.clone(),
             locked: lock.hosts.clone(),
@@ -245,7 +246,7 @@ impl Planner<'_> {
 
     /// Makes sure that an archive will be in the store.
     fn need(&mut self, id: &ComponentId, for_build: bool) -> Result<Sha256, PlanError> {
-        let identity = self.lock.archives.get(id).and_then(|c| c.identity());
+        let identity = self.lock.archives.get(id).and_then(LockedComponent::identity);
         let sha256 = identity.ok_or_else(|| PlanError::MissingArchive(id.clone()))?;
         if !self.index.components.contains_key(&sha256) {
             *self.fetch.entry(id.clone()).or_default() |= for_build;
