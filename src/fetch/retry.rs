@@ -166,7 +166,7 @@ mod tests {
             ),
             ("Wed, 20 May 2020 12:00:00 GMT", Some(base)),
             (
-                "Wed, 20 May 9999 12:00:00 GMT",
+                "Thu, 20 May 9999 12:00:00 GMT",
                 Some(options.max_retry_after),
             ),
             ("-1", None),
