@@ -131,7 +131,9 @@ impl Invocation<'_> {
             rustflags: _,
         } = self.options;
         let mut set = |key: &str, value: &str| {
-            command.arg("--config").arg(format!("profile.release.{key}={value}"));
+            command
+                .arg("--config")
+                .arg(format!("profile.release.{key}={value}"));
         };
         let level = opt_level.to_string();
         if level.bytes().all(|b| b.is_ascii_digit()) {
@@ -156,7 +158,11 @@ impl Invocation<'_> {
 
     /// Flags for the target's crates; they do not reach build scripts.
     fn rustflags(&self) -> Vec<String> {
-        let bitcode = if self.options.embed_bitcode { "yes" } else { "no" };
+        let bitcode = if self.options.embed_bitcode {
+            "yes"
+        } else {
+            "no"
+        };
         let mut flags = vec![
             "-Zforce-unstable-if-unmarked".to_owned(),
             format!("-Cembed-bitcode={bitcode}"),
@@ -185,7 +191,10 @@ fn workspace_arguments(command: &mut Command, workspace: &Workspace) {
     if let Some(vendor) = workspace.vendor() {
         let directory = toml::Value::from(vendor.display().to_string());
         command
-            .args(["--config", "source.crates-io.replace-with=\"library-vendor\""])
+            .args([
+                "--config",
+                "source.crates-io.replace-with=\"library-vendor\"",
+            ])
             .arg("--config")
             .arg(format!("source.library-vendor.directory={directory}"));
     }
@@ -205,7 +214,14 @@ pub(super) fn expected_crates(crates: CrateSet) -> &'static [&'static str] {
     match crates {
         CrateSet::Core => &["core", "compiler_builtins"],
         CrateSet::Alloc => &["core", "alloc", "compiler_builtins"],
-        CrateSet::Std => &["core", "alloc", "compiler_builtins", "std", "proc_macro", "test"],
+        CrateSet::Std => &[
+            "core",
+            "alloc",
+            "compiler_builtins",
+            "std",
+            "proc_macro",
+            "test",
+        ],
     }
 }
 

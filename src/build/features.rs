@@ -16,10 +16,7 @@ pub(super) enum Selected {
     /// Every feature is known; in cargo's spelling.
     All(Vec<String>),
     /// No package of the crate set has this one.
-    Unknown {
-        feature: String,
-        known: Vec<String>,
-    },
+    Unknown { feature: String, known: Vec<String> },
 }
 
 /// Finds the packages that have each feature.
@@ -56,12 +53,17 @@ fn required(crates: CrateSet, known: &[(&str, String)]) -> Vec<String> {
         CrateSet::Std => ("sysroot", "backtrace"),
     };
     let exists = known.iter().any(|(p, f)| (*p, f.as_str()) == wanted);
-    exists.then(|| format!("{}/{}", wanted.0, wanted.1)).into_iter().collect()
+    exists
+        .then(|| format!("{}/{}", wanted.0, wanted.1))
+        .into_iter()
+        .collect()
 }
 
 fn spellings(feature: &str, known: &[(&str, String)]) -> Vec<String> {
     let exact = known.iter().filter(|(_, name)| name == feature);
-    let found: Vec<_> = exact.map(|(package, name)| format!("{package}/{name}")).collect();
+    let found: Vec<_> = exact
+        .map(|(package, name)| format!("{package}/{name}"))
+        .collect();
     if !found.is_empty() {
         return found;
     }
@@ -71,7 +73,11 @@ fn spellings(feature: &str, known: &[(&str, String)]) -> Vec<String> {
         return Vec::new();
     };
     let has = |(package, name): &&(&str, String)| *package == "compiler_builtins" && name == inner;
-    known.iter().filter(has).map(|(p, f)| format!("{p}/{f}")).collect()
+    known
+        .iter()
+        .filter(has)
+        .map(|(p, f)| format!("{p}/{f}"))
+        .collect()
 }
 
 fn public_names(known: &[(&str, String)]) -> Vec<String> {
@@ -79,7 +85,11 @@ fn public_names(known: &[(&str, String)]) -> Vec<String> {
         "compiler_builtins" => format!("compiler-builtins-{name}"),
         _ => name.clone(),
     });
-    let internal = ["default", "compiler-builtins-default", "compiler-builtins-compiler-builtins"];
+    let internal = [
+        "default",
+        "compiler-builtins-default",
+        "compiler-builtins-compiler-builtins",
+    ];
     let unique: BTreeSet<_> = names.filter(|n| !internal.contains(&n.as_str())).collect();
     unique.into_iter().collect()
 }
@@ -97,8 +107,14 @@ mod tests {
             fs::write_new(&path, text.as_bytes()).unwrap();
         };
         write("core", "[features]\noptimize_for_size = []\n");
-        write("alloc", "[features]\noptimize_for_size = []\ncompiler-builtins-mem = []\n");
-        write("compiler_builtins", "[features]\ncompiler-builtins = []\nmem = []\n");
+        write(
+            "alloc",
+            "[features]\noptimize_for_size = []\ncompiler-builtins-mem = []\n",
+        );
+        write(
+            "compiler_builtins",
+            "[features]\ncompiler-builtins = []\nmem = []\n",
+        );
         dir
     }
 
@@ -115,8 +131,16 @@ mod tests {
         let base = "compiler_builtins/compiler-builtins";
         assert_eq!(all(CrateSet::Alloc, &[]), [base]);
         assert_eq!(
-            all(CrateSet::Alloc, &["compiler-builtins-mem", "optimize_for_size"]),
-            [base, "alloc/compiler-builtins-mem", "core/optimize_for_size", "alloc/optimize_for_size"]
+            all(
+                CrateSet::Alloc,
+                &["compiler-builtins-mem", "optimize_for_size"]
+            ),
+            [
+                base,
+                "alloc/compiler-builtins-mem",
+                "core/optimize_for_size",
+                "alloc/optimize_for_size"
+            ]
         );
         assert_eq!(
             all(CrateSet::Core, &["compiler-builtins-mem"]),

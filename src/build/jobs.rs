@@ -49,7 +49,7 @@ pub(super) enum NoSlot {
 /// The pool.
 pub(super) struct Jobs {
     client: jobserver::Client,
-    jobs: usize,
+    total: usize,
     at_once: usize,
     running: Mutex<usize>,
     changed: Condvar,
@@ -67,7 +67,7 @@ impl Jobs {
         let client = jobserver::Client::new(jobs).map_err(|source| JobsError { jobs, source })?;
         Ok(Self {
             client,
-            jobs,
+            total: jobs,
             at_once: at_once(jobs, memory),
             running: Mutex::new(0),
             changed: Condvar::new(),
@@ -81,7 +81,7 @@ impl Jobs {
 
     /// How many jobs there are.
     pub(super) fn jobs(&self) -> usize {
-        self.jobs
+        self.total
     }
 
     /// Makes a cargo, and through it its compilers, share this pool.
@@ -121,7 +121,7 @@ impl Jobs {
 
     fn broken(&self, source: io::Error) -> NoSlot {
         NoSlot::Jobs(JobsError {
-            jobs: self.jobs,
+            jobs: self.total,
             source,
         })
     }
@@ -177,7 +177,10 @@ fn cgroup_memory(membership: &str) -> Option<u64> {
     let of = |prefix: &str| membership.lines().find_map(|l| l.strip_prefix(prefix));
     let version_1 = membership.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        controllers.split(',').any(|c| c == "memory").then_some(path)
+        controllers
+            .split(',')
+            .any(|c| c == "memory")
+            .then_some(path)
     });
     let unified = of("0::").and_then(|path| tightest(&VERSION_2, path));
     let legacy = version_1.and_then(|path| tightest(&VERSION_1, path));

@@ -11,15 +11,9 @@ use serde::Deserialize;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// Files of a library crate.
-    Library {
-        name: String,
-        files: Vec<PathBuf>,
-    },
+    Library { name: String, files: Vec<PathBuf> },
     /// A compiler's message, rendered.
-    Compiler {
-        text: String,
-        is_error: bool,
-    },
+    Compiler { text: String, is_error: bool },
     /// Anything else.
     Other,
 }
@@ -82,14 +76,21 @@ mod tests {
         let files = vec![PathBuf::from("/t/libcore.rlib")];
         let name = "core".to_owned();
         assert_eq!(parse(line), Message::Library { name, files });
-        let line = br#"{"reason":"compiler-message","message":{"rendered":"no\n","level":"error"}}"#;
+        let line =
+            br#"{"reason":"compiler-message","message":{"rendered":"no\n","level":"error"}}"#;
         let text = "no\n".to_owned();
-        assert_eq!(parse(line), Message::Compiler { text, is_error: true });
+        assert_eq!(
+            parse(line),
+            Message::Compiler {
+                text,
+                is_error: true
+            }
+        );
         for other in [
             &br#"{"reason":"compiler-artifact","target":{"name":"b","kind":["custom-build"]}}"#[..],
             br#"{"reason":"compiler-artifact","target":{"name":"p","kind":["proc-macro"]}}"#,
             br#"{"reason":"tomorrow's message","message":"a text"}"#,
-            br#"[1]"#,
+            b"[1]",
             b"\xff",
             b"",
         ] {

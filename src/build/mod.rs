@@ -238,7 +238,10 @@ impl<'a> Builder<'a> {
 
     /// The workspace for a crate set; the first to ask lays it out.
     fn workspace(&self, crates: CrateSet) -> Result<std::sync::Arc<Workspace>, BuildError> {
-        let mut made = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self
+            .workspaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let rust_src = &self.toolchain.rust_src;
         let fetch = crates == CrateSet::Std
             && workspace::lacks_vendor(rust_src).map_err(BuildError::Vendor)?;

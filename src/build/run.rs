@@ -126,21 +126,33 @@ fn read_lines(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<
     receiver
 }
 
-/// The end of a long output, from its first error on where one is near.
+/// What is worth showing of a long output: what a program that cargo ran said,
+/// else everything from the first error on, else the end.
 pub(super) fn tail(output: &[u8]) -> String {
     const LINES: usize = 20;
     let text = String::from_utf8_lossy(output);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let error = lines.iter().position(|line| line.starts_with("error"));
-    let start = error.unwrap_or_else(|| lines.len().saturating_sub(LINES));
-    let lines = lines.get(start..).unwrap_or_default();
-    printable(&lines.get(..LINES.min(lines.len())).unwrap_or_default().join("\n"))
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let quoted = lines.iter().position(|line| line.trim() == "--- stderr");
+    let error = || lines.iter().position(|line| line.starts_with("error"));
+    let start = quoted.map(|at| at + 1).or_else(error);
+    let start = start.unwrap_or_else(|| lines.len().saturating_sub(LINES));
+    let shown: Vec<&str> = lines.into_iter().skip(start).take(LINES).collect();
+    printable(&shown.join("\n"))
 }
 
 /// Outside text without what a terminal would obey.
 fn printable(text: &str) -> String {
     const LIMIT: usize = 8000;
-    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    let shown = |c: char| {
+        if c.is_control() && c != '\n' {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
     text.trim_end().chars().take(LIMIT).map(shown).collect()
 }
 
@@ -150,8 +162,12 @@ mod tests {
 
     #[test]
     fn the_tail_starts_at_the_first_error() {
-        assert_eq!(tail(b"Compiling\n\nerror: no\n  caused by\n"), "error: no\n  caused by");
+        assert_eq!(
+            tail(b"Compiling\n\nerror: no\n  caused by\n"),
+            "error: no\n  caused by"
+        );
         assert_eq!(tail(b"a\nb\x1b[2J\n"), "a\nb\u{fffd}[2J");
+        assert_eq!(tail(b"error: ran x\n --- stderr\n y\n"), " y");
         assert_eq!(tail(b""), "");
         let many = "line\n".repeat(100);
         assert_eq!(tail(many.as_bytes()).lines().count(), 20);

@@ -68,7 +68,9 @@ fn walk(root: &Path) -> Result<Vec<RelPath>, TreeError> {
     while let Some((dir, prefix)) = pending.pop() {
         for name in fs::list(&dir)? {
             let path = dir.join(&name);
-            let name = name.to_str().ok_or_else(|| TreeError::NotUtf8(path.clone()))?;
+            let name = name
+                .to_str()
+                .ok_or_else(|| TreeError::NotUtf8(path.clone()))?;
             let relative = format!("{prefix}{name}");
             match fs::metadata_if_exists(&path)? {
                 Some(m) if m.is_dir() => pending.push((path, format!("{relative}/"))),

@@ -130,7 +130,11 @@ impl Toolchain {
         let sysroot = ask(&mut command, rustc, &["--print", "sysroot"])?;
         let sysroot = PathBuf::from(sysroot.trim_end_matches(['\r', '\n']));
         let inside = sysroot.join("bin").join(executable("rustc"));
-        let rustc = if inside.is_file() { inside } else { rustc.to_owned() };
+        let rustc = if inside.is_file() {
+            inside
+        } else {
+            rustc.to_owned()
+        };
         let cargo = find_cargo(&rustc, search).ok_or_else(|| ToolchainError::NoCargo {
             rustc: rustc.clone(),
         })?;
@@ -138,11 +142,7 @@ impl Toolchain {
     }
 
     /// Takes a toolchain whose parts are known, as those of a dist server are.
-    pub fn from_parts(
-        rustc: &Path,
-        cargo: &Path,
-        rust_src: &Path,
-    ) -> Result<Self, ToolchainError> {
+    pub fn from_parts(rustc: &Path, cargo: &Path, rust_src: &Path) -> Result<Self, ToolchainError> {
         let expected = rust_src.join("library");
         if !expected.join("Cargo.lock").is_file() {
             return Err(ToolchainError::NoRustSrc { expected });
@@ -197,8 +197,15 @@ impl Toolchain {
 
 /// Every target name a compiler knows.
 pub fn known_targets(rustc: &Path) -> Result<BTreeSet<Triple>, ToolchainError> {
-    let answer = ask(&mut process::isolated(rustc), rustc, &["--print", "target-list"])?;
-    Ok(answer.lines().filter_map(|line| line.parse().ok()).collect())
+    let answer = ask(
+        &mut process::isolated(rustc),
+        rustc,
+        &["--print", "target-list"],
+    )?;
+    Ok(answer
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect())
 }
 
 fn has_core(names: &[std::ffi::OsString]) -> bool {

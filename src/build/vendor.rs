@@ -119,7 +119,13 @@ impl Vendor {
                 continue;
             }
             let manifest: toml::Table = read_toml(&package.join("Cargo.toml"))?;
-            let text = |key| manifest.get("package")?.get(key)?.as_str().map(str::to_owned);
+            let text = |key| {
+                manifest
+                    .get("package")?
+                    .get(key)?
+                    .as_str()
+                    .map(str::to_owned)
+            };
             if let (Some(id), Some(version)) = (text("name"), text("version")) {
                 packages.insert((id, version), name.to_owned());
             }
@@ -268,7 +274,9 @@ fn collect_features(manifest: &toml::Table, features: &mut Features) {
             for (name, value) in dependencies {
                 let package = value.get("package").and_then(toml::Value::as_str);
                 let wanted = strings(value.get("features"));
-                let entry = features.entry(package.unwrap_or(name).to_owned()).or_default();
+                let entry = features
+                    .entry(package.unwrap_or(name).to_owned())
+                    .or_default();
                 entry.extend(wanted.map(str::to_owned));
             }
         }
@@ -278,7 +286,10 @@ fn collect_features(manifest: &toml::Table, features: &mut Features) {
         for text in strings(Some(entry)) {
             if let Some((package, feature)) = text.split_once('/') {
                 let package = package.trim_end_matches('?').to_owned();
-                features.entry(package).or_default().insert(feature.to_owned());
+                features
+                    .entry(package)
+                    .or_default()
+                    .insert(feature.to_owned());
             }
         }
     }
@@ -292,7 +303,14 @@ fn strings(value: Option<&toml::Value>) -> impl Iterator<Item = &str> {
 /// Refuses a resolution that has a registry package which the library's own
 /// lock does not have in the same version with the same checksum.
 pub(super) fn check_lock(original: &CargoLock, resolved: &CargoLock) -> Result<(), VendorError> {
-    let id = |p: &Package| (p.name.clone(), p.version.clone(), p.source.clone(), p.checksum.clone());
+    let id = |p: &Package| {
+        (
+            p.name.clone(),
+            p.version.clone(),
+            p.source.clone(),
+            p.checksum.clone(),
+        )
+    };
     let locked: BTreeSet<_> = original.package.iter().map(id).collect();
     match resolved.package.iter().find(|p| !locked.contains(&id(p))) {
         Some(p) => Err(VendorError::NotLocked(format!("{} {}", p.name, p.version))),
@@ -353,7 +371,10 @@ checksum = "cc"
         let to = library.path().join("out");
         vendor.lay_out(library.path(), &lock, &to).unwrap();
         let stub: toml::Table = read_toml(&to.join("a-1.0.0+x/Cargo.toml")).unwrap();
-        assert_eq!(stub["dependencies"]["b"]["version"].as_str(), Some("=2.0.0"));
+        assert_eq!(
+            stub["dependencies"]["b"]["version"].as_str(),
+            Some("=2.0.0")
+        );
         let features: Vec<_> = stub["features"].as_table().unwrap().keys().collect();
         assert_eq!(features, ["default", "f", "g"]);
     }
@@ -363,7 +384,11 @@ checksum = "cc"
         let original = lock(LOCK);
         let fewer = LOCK.split("[[package]]\nname = \"b\"").next().unwrap();
         check_lock(&original, &lock(fewer)).unwrap();
-        for (from, to) in [("2.0.0\"\ns", "2.0.1\"\ns"), ("\"bb\"", "\"xx\""), ("example.org", "e")] {
+        for (from, to) in [
+            ("2.0.0\"\ns", "2.0.1\"\ns"),
+            ("\"bb\"", "\"xx\""),
+            ("example.org", "e"),
+        ] {
             let other = LOCK.replacen(from, to, 1);
             assert_ne!(other, LOCK);
             assert!(check_lock(&original, &lock(&other)).is_err(), "{from}");

@@ -49,12 +49,7 @@ impl Workspace {
         }
         let lock = CargoLock::read(&from.join("Cargo.lock"))?;
         let vendor = Vendor::read(&from)?;
-        let state = vendor.state(&lock);
-        let vendored = match state {
-            Vendored::Complete => true,
-            Vendored::Pruned => true,
-            Vendored::Absent => !may_fetch,
-        };
+        let vendored = !may_fetch || vendor.state(&lock) != Vendored::Absent;
         if vendored {
             vendor.lay_out(&from, &lock, &to.join("vendor"))?;
         }

@@ -161,9 +161,15 @@ mod tests {
 
     #[test]
     fn a_program_that_ends_is_heard() {
-        let said = ask(&mut shell("echo out; echo err >&2; exit 3"), Duration::from_secs(10));
+        let said = ask(
+            &mut shell("echo out; echo err >&2; exit 3"),
+            Duration::from_secs(10),
+        );
         let said = said.unwrap();
-        assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("out\n", "err\n"));
+        assert_eq!(
+            (said.stdout.as_str(), said.stderr.as_str()),
+            ("out\n", "err\n")
+        );
         assert_eq!(said.status.code(), Some(3));
     }
 
@@ -176,7 +182,11 @@ mod tests {
 
     #[test]
     fn a_child_that_keeps_the_pipe_open_does_not_hold_us() {
-        let said = ask(&mut shell("sleep 1000 & echo done"), Duration::from_secs(10)).unwrap();
+        let said = ask(
+            &mut shell("sleep 1000 & echo done"),
+            Duration::from_secs(10),
+        )
+        .unwrap();
         assert_eq!(said.stdout, "done\n");
     }
 }
