@@ -179,7 +179,7 @@ fn case_138_a_bare_metal_target_is_built_used_and_names_no_local_path() {
 const SMALL: &str = "thumbv6m-none-eabi";
 
 #[test]
-fn reproducible_whatever_the_jobs_directories_and_environment() {
+fn reproducible_case_155_whatever_the_jobs_directories_and_environment() {
     // Other directories, one job instead of two, and a hostile environment:
     // flags and wrappers in variables, and a configuration in a parent of the
     // work directory.
@@ -239,7 +239,7 @@ fn reproducible_whatever_the_jobs_directories_and_environment() {
 /// The half of the test above that runs in an environment of its own; it is
 /// started by it and only by it.
 #[test]
-#[ignore = "started by `reproducible_whatever_the_jobs_directories_and_environment`"]
+#[ignore = "started by `reproducible_case_155_whatever_the_jobs_directories_and_environment`"]
 fn helper_build_in_a_hostile_environment() {
     let dir = PathBuf::from(std::env::var_os("SYSROOT_TEST_DIR").unwrap());
     let setup = Setup {
@@ -498,4 +498,104 @@ fn helper_build_that_never_ends() {
     };
     let (toolchain, _) = endless(&setup);
     let _ = build_with(&setup, toolchain);
+}
+
+/// The machine's sources without one vendored crate, as upstream shipped them
+/// before May 2026.
+fn without_vendor(setup: &Setup) -> PathBuf {
+    let library = setup.path("old/library");
+    fs::create_dir_all(&library).unwrap();
+    for entry in fs::read_dir(toolchain().library()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != "vendor" && entry.file_name() != ".cargo" {
+            std::os::unix::fs::symlink(entry.path(), library.join(entry.file_name())).unwrap();
+        }
+    }
+    setup.path("old")
+}
+
+#[test]
+fn sources_without_vendored_crates_resolve_offline_for_core_but_not_for_std() {
+    let setup = Setup::new();
+    let rust_src = without_vendor(&setup);
+    let fake = |setup: &Setup| Toolchain {
+        rust_src: rust_src.clone(),
+        ..fake_toolchain(setup, "echo 'error: reached the compiler' >&2; exit 1")
+    };
+    let error = build_with(&setup, fake(&setup)).unwrap_err();
+    assert!(
+        error.to_string().contains("reached the compiler"),
+        "{error}"
+    );
+    let options = BuildOptions {
+        crates: CrateSet::Std,
+        features: BTreeSet::new(),
+        ..core_only()
+    };
+    let setup = Setup::new();
+    let job = Job {
+        target: &SMALL.parse().unwrap(),
+        spec: None,
+        options: &options,
+        key: sysroot::types::RecipeKey::from_bytes([7; 32]),
+        out: setup.dir.path(),
+    };
+    let error = setup
+        .builder(fake(&setup))
+        .unwrap()
+        .build(&job)
+        .unwrap_err();
+    assert!(matches!(error, BuildError::OfflineWithoutVendor), "{error}");
+}
+
+#[test]
+fn case_122_one_failing_target_does_not_stop_another() {
+    // The fake fails for one of two targets; both come to their own end.
+    let setup = Setup {
+        builds: 2,
+        ..Setup::new()
+    };
+    let body = format!(
+        "case \"$*\" in *build_script_build*) exec {} \"$@\";; *{SMALL}*) echo 'error: not this \
+         one' >&2; exit 1;; esac\necho 'error: nor that one' >&2; exit 1",
+        toolchain().rustc.display()
+    );
+    let builder = setup.builder(fake_toolchain(&setup, &body)).unwrap();
+    let build = |target: &str, text: &str| {
+        let out = setup.path(target);
+        fs::create_dir(&out).unwrap();
+        let job = Job {
+            target: &target.parse().unwrap(),
+            spec: None,
+            options: &core_only(),
+            key: sysroot::types::RecipeKey::from_bytes([target.len().try_into().unwrap(); 32]),
+            out: &out,
+        };
+        let error = builder.build(&job).unwrap_err().to_string();
+        assert!(error.contains(target) && error.contains(text), "{error}");
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| build(SMALL, "not this one"));
+        scope.spawn(|| build("thumbv7em-none-eabihf", "nor that one"));
+    });
+}
+
+#[test]
+fn the_toolchain_knows_its_targets_and_sources() {
+    let toolchain = toolchain();
+    assert!(
+        toolchain
+            .known_targets()
+            .unwrap()
+            .contains(&SMALL.parse().unwrap())
+    );
+    assert!(
+        toolchain
+            .shipped_targets()
+            .unwrap()
+            .contains(&toolchain.version.host)
+    );
+    let sources = sysroot::build::source_tree::hash(&toolchain.library()).unwrap();
+    let has = |path: &str| sources.entries().iter().any(|e| e.path.as_str() == path);
+    assert!(has("Cargo.lock") && has("core/src/lib.rs"));
 }
