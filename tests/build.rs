@@ -599,3 +599,40 @@ fn the_toolchain_knows_its_targets_and_sources() {
     let has = |path: &str| sources.entries().iter().any(|e| e.path.as_str() == path);
     assert!(has("Cargo.lock") && has("core/src/lib.rs"));
 }
+
+#[test]
+fn std_for_the_host_is_built_and_its_programs_run() {
+    let setup = Setup::new();
+    let toolchain = toolchain();
+    let host = toolchain.version.host.as_str();
+    let options = BuildOptions {
+        crates: CrateSet::Std,
+        features: BTreeSet::new(),
+        ..core_only()
+    };
+    let listing = setup.build(host, None, &options).unwrap();
+    let is_rlib = |e: &sysroot::types::Entry| {
+        Path::new(e.path.as_str())
+            .extension()
+            .is_some_and(|e| e == "rlib")
+    };
+    assert!(listing.entries().iter().all(is_rlib));
+    let (input, program) = (setup.path("hello.rs"), setup.path("hello"));
+    let source = "fn main() { let r = std::panic::catch_unwind(|| panic!(\"caught\")); \
+                  println!(\"{}\", r.is_err()); }";
+    fs::write(&input, source).unwrap();
+    let compiled = Command::new(&toolchain.rustc)
+        .args(["--edition=2024", "--sysroot"])
+        .arg(setup.path("out"))
+        .arg("-o")
+        .args([&program, &input])
+        .output()
+        .unwrap();
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
+    let output = Command::new(&program).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "true\n");
+}
