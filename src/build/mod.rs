@@ -11,6 +11,7 @@
 //! [`crate::recipe`]; publishing the result is the store's.
 
 mod cargo;
+mod cargo_lock;
 mod collect;
 pub mod error;
 mod features;

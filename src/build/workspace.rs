@@ -13,7 +13,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::vendor::{CargoLock, Vendor, VendorError, Vendored};
+use super::cargo_lock::{self, CargoLock};
+use super::vendor::{Vendor, VendorError, Vendored};
 use crate::sys::fs;
 
 /// The workspace, and where cargo finds the crates it depends on.
@@ -78,7 +79,7 @@ impl Workspace {
     pub(super) fn check_lock(&self) -> Result<(), VendorError> {
         let original = CargoLock::read(&self.sources.join("library/Cargo.lock"))?;
         let resolved = CargoLock::read(&self.root.join("library/Cargo.lock"))?;
-        super::vendor::check_lock(&original, &resolved)
+        cargo_lock::check_lock(&original, &resolved)
     }
 }
 
