@@ -179,7 +179,7 @@ impl Invocation<'_> {
         }
         flags.extend(self.options.rustflags.iter().cloned());
         let to = format!("/rustc/{}", self.toolchain.version.commit);
-        for from in [&self.toolchain.rust_src, &self.workspace.root] {
+        for from in [&self.workspace.sources, &self.workspace.root] {
             flags.push(format!("--remap-path-prefix={}={to}", from.display()));
         }
         flags

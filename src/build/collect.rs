@@ -24,7 +24,7 @@ pub(super) fn collect(
     fs::create_dir_all(&out.join(&base))?;
     let entries = files
         .into_par_iter()
-        .map(|file| copy(file, &base, out))
+        .map(|file| copy(&file, &base, out))
         .collect::<Result<Vec<_>, _>>()?;
     Listing::new(entries).map_err(|source| BuildError::Listing {
         target: target.clone(),
@@ -32,8 +32,14 @@ pub(super) fn collect(
     })
 }
 
+/// A file to carry over, and its name in the tree.
+struct Wanted<'a> {
+    from: &'a Path,
+    name: String,
+}
+
 /// The rlib of a crate, and its rmeta where the rlib has only a stub of it.
-fn wanted(artifact: &[PathBuf]) -> Result<Vec<&Path>, BuildError> {
+fn wanted(artifact: &[PathBuf]) -> Result<Vec<Wanted<'_>>, BuildError> {
     let find = |extension: &str| {
         let has = |p: &&PathBuf| p.extension().is_some_and(|e| e == extension);
         artifact.iter().find(has).map(PathBuf::as_path)
@@ -42,20 +48,31 @@ fn wanted(artifact: &[PathBuf]) -> Result<Vec<&Path>, BuildError> {
         return Ok(Vec::new());
     };
     let Some(rmeta) = find("rmeta") else {
-        return Ok(vec![rlib]);
+        return Ok(vec![named(rlib, rlib, "rlib")]);
     };
+    // Cargo hands out the rlibs of the packages it was asked for without the
+    // hash in their names; the rmeta beside them has it, and it keeps crates
+    // of one name and several versions apart.
+    let mut wanted = vec![named(rlib, rmeta, "rlib")];
     let size = |path| fs::metadata_if_exists(path).map(|m| m.map_or(0, |m| m.len()));
     // An rlib with the metadata inside is larger than the metadata alone.
-    if size(rlib)? > size(rmeta)? {
-        Ok(vec![rlib])
-    } else {
-        Ok(vec![rlib, rmeta])
+    if size(rlib)? <= size(rmeta)? {
+        wanted.push(named(rmeta, rmeta, "rmeta"));
+    }
+    Ok(wanted)
+}
+
+fn named<'a>(from: &'a Path, like: &Path, extension: &str) -> Wanted<'a> {
+    let stem = like.file_stem().unwrap_or_default().to_string_lossy();
+    Wanted {
+        from,
+        name: format!("{stem}.{extension}"),
     }
 }
 
-fn copy(from: &Path, base: &str, out: &Path) -> Result<Entry, BuildError> {
-    let name = from.file_name().unwrap_or_default().to_string_lossy();
-    let path: RelPath = format!("{base}/{name}").parse()?;
+fn copy(file: &Wanted<'_>, base: &str, out: &Path) -> Result<Entry, BuildError> {
+    let from = file.from;
+    let path: RelPath = format!("{base}/{}", file.name).parse()?;
     let to = path.below(out);
     let mut source = fs::open_regular(from)?;
     let mut copy = fs::create_new(&to)?;

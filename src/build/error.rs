@@ -114,8 +114,9 @@ impl Diagnostic for BuildError {
             | Self::RootConfig(_)
             | Self::Run { .. }
             | Self::Listing { .. }
-            | Self::Name(_) => Class::Build,
-            Self::Resolve { .. } | Self::OfflineWithoutVendor => Class::Build,
+            | Self::Name(_)
+            | Self::Resolve { .. }
+            | Self::OfflineWithoutVendor => Class::Build,
             Self::Feature { .. } => Class::Usage,
             Self::Vendor(e) => e.class(),
             Self::Toolchain(e) => e.class(),

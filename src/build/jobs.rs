@@ -49,7 +49,7 @@ pub(super) enum NoSlot {
 /// The pool.
 pub(super) struct Jobs {
     client: jobserver::Client,
-    jobs: usize,
+    total: usize,
     at_once: usize,
     running: Mutex<usize>,
     changed: Condvar,
@@ -67,7 +67,7 @@ impl Jobs {
         let client = jobserver::Client::new(jobs).map_err(|source| JobsError { jobs, source })?;
         Ok(Self {
             client,
-            jobs,
+            total: jobs,
             at_once: at_once(jobs, memory),
             running: Mutex::new(0),
             changed: Condvar::new(),
@@ -81,7 +81,7 @@ impl Jobs {
 
     /// How many jobs there are.
     pub(super) fn jobs(&self) -> usize {
-        self.jobs
+        self.total
     }
 
     /// Makes a cargo, and through it its compilers, share this pool.
@@ -121,7 +121,7 @@ impl Jobs {
 
     fn broken(&self, source: io::Error) -> NoSlot {
         NoSlot::Jobs(JobsError {
-            jobs: self.jobs,
+            jobs: self.total,
             source,
         })
     }

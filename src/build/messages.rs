@@ -90,7 +90,7 @@ mod tests {
             &br#"{"reason":"compiler-artifact","target":{"name":"b","kind":["custom-build"]}}"#[..],
             br#"{"reason":"compiler-artifact","target":{"name":"p","kind":["proc-macro"]}}"#,
             br#"{"reason":"tomorrow's message","message":"a text"}"#,
-            br#"[1]"#,
+            b"[1]",
             b"\xff",
             b"",
         ] {

@@ -11,6 +11,7 @@
 //! [`crate::recipe`]; publishing the result is the store's.
 
 mod cargo;
+mod cargo_lock;
 mod collect;
 pub mod error;
 mod features;
@@ -231,7 +232,18 @@ impl<'a> Builder<'a> {
     /// How many threads each compiler's front end gets: the jobs shared out
     /// among the builds. The jobserver sees to it that they are never more
     /// than there are jobs, but threads that only wait still cost time.
+    ///
+    /// Before 1.86 cargo took every flag into the names and hashes of what it
+    /// builds, and the number of threads must not get there.
     fn threads(&self) -> usize {
+        if self
+            .toolchain
+            .version
+            .minor()
+            .is_none_or(|minor| minor < 86)
+        {
+            return 1;
+        }
         let builds = self.options.builds.clamp(1, self.jobs.at_once());
         (self.jobs.jobs() / builds).clamp(1, 8)
     }
@@ -266,7 +278,10 @@ impl<'a> Builder<'a> {
     fn resolve(&self, workspace: &Workspace) -> Result<(), BuildError> {
         let mut command = self.toolchain.cargo_fetch(workspace, &self.places);
         let limit = Duration::from_secs(if workspace.vendored { 60 } else { 600 });
-        let said = process::ask(&mut command, limit).map_err(|source| BuildError::Run {
+        let stop = || self.cancel.get().is_some();
+        let said = process::ask_unless(&mut command, limit, stop);
+        self.cancel.check()?;
+        let said = said.map_err(|source| BuildError::Run {
             program: self.toolchain.cargo.clone(),
             source,
         })?;
@@ -276,8 +291,7 @@ impl<'a> Builder<'a> {
                 message: run::tail(said.stderr.as_bytes()),
             });
         }
-        let checked = workspace.check_lock(&self.toolchain.rust_src);
-        checked.map_err(BuildError::Vendor)
+        workspace.check_lock().map_err(BuildError::Vendor)
     }
 }
 

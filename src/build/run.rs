@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -15,8 +15,24 @@ use crate::sys::{fs, process};
 /// How long an interrupt may go unseen.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The largest log that is searched for an error, in bytes.
+const LOG_LIMIT: u64 = 64 << 20;
+
 /// The longest line of cargo's that is kept, in bytes.
 const LINE_LIMIT: u64 = 16 << 20;
+
+/// A cargo at work; dies with everything it started when dropped.
+struct Running {
+    group: process::Group,
+    child: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.group.kill();
+        let _ = self.child.wait();
+    }
+}
 
 /// Runs cargo to its end and returns the files of each library crate.
 pub(super) fn run(
@@ -32,43 +48,51 @@ pub(super) fn run(
     fs::remove_file(log)?;
     let mut log_file = fs::create_new(log)?;
     let errors = fs::at("write", log, log_file.try_clone())?;
-    let mut group = process::Group::new().map_err(failed)?;
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(errors);
-    let mut child = group.spawn(command).map_err(failed)?;
-    let lines = read_lines(child.stdout.take());
+    let group = process::Group::new().map_err(failed)?;
+    let child = group.spawn(command).map_err(failed)?;
+    let mut running = Running { group, child };
+    let heard = listen(builder, &mut running, &mut log_file, log)?;
+    let status = running.child.wait().map_err(failed)?;
+    if status.success() {
+        return heard.complete(job, log);
+    }
+    let message = match heard.first_error {
+        Some(message) => message,
+        None => tail(&fs::read(log, LOG_LIMIT)?),
+    };
+    Err(BuildError::Compile {
+        target: job.target.clone(),
+        status,
+        message,
+        log: log.to_owned(),
+    })
+}
+
+/// Takes messages until cargo closes its output or somebody stops the work.
+fn listen(
+    builder: &Builder<'_>,
+    running: &mut Running,
+    log_file: &mut File,
+    log: &Path,
+) -> Result<Heard, BuildError> {
+    let lines = read_lines(running.child.stdout.take());
     let mut heard = Heard::default();
     loop {
         if let Err(stopped) = builder.cancel.check() {
-            group.kill();
-            let _ = child.wait();
+            running.group.kill();
             builder.jobs.release_lost_token();
             return Err(stopped.into());
         }
         match lines.recv_timeout(PAUSE) {
-            Ok(line) => heard.take(messages::parse(&line), &mut log_file, log)?,
+            Ok(line) => heard.take(messages::parse(&line), log_file, log)?,
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Disconnected) => return Ok(heard),
         }
     }
-    let status = child.wait().map_err(failed)?;
-    // A build script may have left something behind.
-    drop(group);
-    if !status.success() {
-        let message = match heard.first_error {
-            Some(message) => message,
-            None => tail(&fs::read(log, 64 << 20)?),
-        };
-        return Err(BuildError::Compile {
-            target: job.target.clone(),
-            status,
-            message,
-            log: log.to_owned(),
-        });
-    }
-    heard.complete(job, log)
 }
 
 /// What cargo has said so far.
@@ -126,7 +150,8 @@ fn read_lines(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<
     receiver
 }
 
-/// The end of a long output, from its first error on where one is near.
+/// What is worth showing of a long output: what a program that cargo ran said,
+/// else everything from the first error on, else the end.
 pub(super) fn tail(output: &[u8]) -> String {
     const LINES: usize = 20;
     let text = String::from_utf8_lossy(output);
@@ -134,15 +159,12 @@ pub(super) fn tail(output: &[u8]) -> String {
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
-    let error = lines.iter().position(|line| line.starts_with("error"));
-    let start = error.unwrap_or_else(|| lines.len().saturating_sub(LINES));
-    let lines = lines.get(start..).unwrap_or_default();
-    printable(
-        &lines
-            .get(..LINES.min(lines.len()))
-            .unwrap_or_default()
-            .join("\n"),
-    )
+    let quoted = lines.iter().position(|line| line.trim() == "--- stderr");
+    let error = || lines.iter().position(|line| line.starts_with("error"));
+    let start = quoted.map(|at| at + 1).or_else(error);
+    let start = start.unwrap_or_else(|| lines.len().saturating_sub(LINES));
+    let shown: Vec<&str> = lines.into_iter().skip(start).take(LINES).collect();
+    printable(&shown.join("\n"))
 }
 
 /// Outside text without what a terminal would obey.
@@ -169,6 +191,7 @@ mod tests {
             "error: no\n  caused by"
         );
         assert_eq!(tail(b"a\nb\x1b[2J\n"), "a\nb\u{fffd}[2J");
+        assert_eq!(tail(b"error: ran x\n --- stderr\n y\n"), " y");
         assert_eq!(tail(b""), "");
         let many = "line\n".repeat(100);
         assert_eq!(tail(many.as_bytes()).lines().count(), 20);

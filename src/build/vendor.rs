@@ -7,15 +7,14 @@
 //! is stood in for by a *stub*: a package with the locked name, version,
 //! dependencies and checksum that refuses to compile.
 //!
-//! The library's `Cargo.lock` stays the law: [`check_lock`] refuses a
-//! resolution that names anything else.
+//! The library's `Cargo.lock` stays the law: `cargo_lock` refuses a resolution
+//! that names anything else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use super::cargo_lock::{CargoLock, Package};
 use crate::sys::fs::{self, FsError};
 use crate::types::{Class, Diagnostic};
 
@@ -60,33 +59,6 @@ impl Diagnostic for VendorError {
             }
             Self::Fs(e) => e.hint(),
         }
-    }
-}
-
-/// A `Cargo.lock`, as far as it concerns us.
-#[derive(Debug, Deserialize)]
-pub(super) struct CargoLock {
-    #[serde(default)]
-    package: Vec<Package>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    source: Option<String>,
-    checksum: Option<String>,
-    #[serde(default)]
-    dependencies: Vec<String>,
-}
-
-impl CargoLock {
-    pub(super) fn read(path: &Path) -> Result<Self, VendorError> {
-        read_toml(path)
-    }
-
-    fn registry(&self) -> impl Iterator<Item = &Package> {
-        self.package.iter().filter(|p| p.source.is_some())
     }
 }
 
@@ -211,7 +183,7 @@ fn stub_manifest(
         package.name, package.version
     );
     for dependency in &package.dependencies {
-        let (name, version) = dependency_id(dependency, lock);
+        let (name, version) = lock.dependency_id(dependency);
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             text,
@@ -227,15 +199,6 @@ fn stub_manifest(
         }
     }
     Ok(text)
-}
-
-/// A dependency line is `name`, or `name version` where the name is ambiguous.
-fn dependency_id<'a>(line: &'a str, lock: &'a CargoLock) -> (&'a str, &'a str) {
-    let mut words = line.split(' ');
-    let name = words.next().unwrap_or_default();
-    let only = || lock.package.iter().find(|p| p.name == name);
-    let version = words.next().or_else(|| only().map(|p| p.version.as_str()));
-    (name, version.unwrap_or_default())
 }
 
 /// The features that anybody asks of a package, by the package's name.
@@ -300,24 +263,6 @@ fn strings(value: Option<&toml::Value>) -> impl Iterator<Item = &str> {
     array.into_iter().flatten().filter_map(toml::Value::as_str)
 }
 
-/// Refuses a resolution that has a registry package which the library's own
-/// lock does not have in the same version with the same checksum.
-pub(super) fn check_lock(original: &CargoLock, resolved: &CargoLock) -> Result<(), VendorError> {
-    let id = |p: &Package| {
-        (
-            p.name.clone(),
-            p.version.clone(),
-            p.source.clone(),
-            p.checksum.clone(),
-        )
-    };
-    let locked: BTreeSet<_> = original.package.iter().map(id).collect();
-    match resolved.package.iter().find(|p| !locked.contains(&id(p))) {
-        Some(p) => Err(VendorError::NotLocked(format!("{} {}", p.name, p.version))),
-        None => Ok(()),
-    }
-}
-
 pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, VendorError> {
     let text = fs::read_text(path, TEXT_LIMIT)?;
     toml::from_str(&text).map_err(|source| VendorError::Malformed {
@@ -328,31 +273,8 @@ pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
 
 #[cfg(test)]
 mod tests {
+    use super::super::cargo_lock::tests::LOCK;
     use super::*;
-
-    const LOCK: &str = r#"
-version = 4
-[[package]]
-name = "std"
-version = "0.0.0"
-dependencies = ["a"]
-[[package]]
-name = "a"
-version = "1.0.0+x"
-source = "registry+https://example.org/index"
-checksum = "aa"
-dependencies = ["b 2.0.0"]
-[[package]]
-name = "b"
-version = "2.0.0"
-source = "registry+https://example.org/index"
-checksum = "bb"
-[[package]]
-name = "b"
-version = "3.0.0"
-source = "registry+https://example.org/index"
-checksum = "cc"
-"#;
 
     fn lock(text: &str) -> CargoLock {
         toml::from_str(text).unwrap()
@@ -377,22 +299,6 @@ checksum = "cc"
         );
         let features: Vec<_> = stub["features"].as_table().unwrap().keys().collect();
         assert_eq!(features, ["default", "f", "g"]);
-    }
-
-    #[test]
-    fn only_packages_of_the_original_lock_pass() {
-        let original = lock(LOCK);
-        let fewer = LOCK.split("[[package]]\nname = \"b\"").next().unwrap();
-        check_lock(&original, &lock(fewer)).unwrap();
-        for (from, to) in [
-            ("2.0.0\"\ns", "2.0.1\"\ns"),
-            ("\"bb\"", "\"xx\""),
-            ("example.org", "e"),
-        ] {
-            let other = LOCK.replacen(from, to, 1);
-            assert_ne!(other, LOCK);
-            assert!(check_lock(&original, &lock(&other)).is_err(), "{from}");
-        }
     }
 
     #[test]

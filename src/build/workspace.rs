@@ -13,7 +13,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::vendor::{CargoLock, Vendor, VendorError, Vendored};
+use super::cargo_lock::{self, CargoLock};
+use super::vendor::{Vendor, VendorError, Vendored};
 use crate::sys::fs;
 
 /// The workspace, and where cargo finds the crates it depends on.
@@ -22,6 +23,9 @@ pub(super) struct Workspace {
     /// The directory that holds `library/`; its name must not reach the
     /// compiled files.
     pub(super) root: PathBuf,
+    /// What its links point into, with every link on the way resolved; it
+    /// must not reach the compiled files either.
+    pub(super) sources: PathBuf,
     /// Whether a directory source has every dependency, so that no network is
     /// needed.
     pub(super) vendored: bool,
@@ -37,7 +41,8 @@ impl Workspace {
         root: &Path,
         may_fetch: bool,
     ) -> Result<Self, VendorError> {
-        let (from, to) = (rust_src.join("library"), root.join("library"));
+        let sources = fs::at("resolve", rust_src, rust_src.canonicalize())?;
+        let (from, to) = (sources.join("library"), root.join("library"));
         fs::create_dir_all(&to)?;
         for name in fs::list(&from)? {
             match name.to_str() {
@@ -49,17 +54,13 @@ impl Workspace {
         }
         let lock = CargoLock::read(&from.join("Cargo.lock"))?;
         let vendor = Vendor::read(&from)?;
-        let state = vendor.state(&lock);
-        let vendored = match state {
-            Vendored::Complete => true,
-            Vendored::Pruned => true,
-            Vendored::Absent => !may_fetch,
-        };
+        let vendored = !may_fetch || vendor.state(&lock) != Vendored::Absent;
         if vendored {
             vendor.lay_out(&from, &lock, &to.join("vendor"))?;
         }
         Ok(Self {
             root: root.to_owned(),
+            sources,
             vendored,
         })
     }
@@ -75,10 +76,10 @@ impl Workspace {
     }
 
     /// Checks that cargo kept to the library's own lock.
-    pub(super) fn check_lock(&self, rust_src: &Path) -> Result<(), VendorError> {
-        let original = CargoLock::read(&rust_src.join("library/Cargo.lock"))?;
+    pub(super) fn check_lock(&self) -> Result<(), VendorError> {
+        let original = CargoLock::read(&self.sources.join("library/Cargo.lock"))?;
         let resolved = CargoLock::read(&self.root.join("library/Cargo.lock"))?;
-        super::vendor::check_lock(&original, &resolved)
+        cargo_lock::check_lock(&original, &resolved)
     }
 }
 

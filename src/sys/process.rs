@@ -11,6 +11,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 /// A command with an empty environment, for programs whose result must not
@@ -95,50 +96,69 @@ pub struct Said {
 /// The most that [`ask`] keeps of each output stream, in bytes.
 const SAID_LIMIT: u64 = 4 << 20;
 
+/// How long an output stream may stay open after the program's end.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+
 /// Runs a short program to its end, with nothing on its standard input.
 ///
 /// After `limit` it is killed with everything it started, and the error is of
 /// kind `TimedOut`.
 pub fn ask(command: &mut Command, limit: Duration) -> io::Result<Said> {
+    ask_unless(command, limit, || false)
+}
+
+/// Like [`ask`]; once `stop` says so the program is killed, too, and the error
+/// is of kind `Interrupted`.
+pub fn ask_unless(
+    command: &mut Command,
+    limit: Duration,
+    stop: impl Fn() -> bool,
+) -> io::Result<Said> {
     let mut group = Group::new()?;
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = group.spawn(command)?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
-        let stdout = scope.spawn(|| drain(stdout));
-        let stderr = scope.spawn(|| drain(stderr));
-        let status = wait(&mut child, limit);
-        // Whatever the program left behind may still hold the pipes.
-        group.kill();
-        if status.is_err() {
-            let _ = child.wait();
-        }
-        Ok(Said {
-            status: status?,
-            stdout: stdout.join().unwrap_or_default(),
-            stderr: stderr.join().unwrap_or_default(),
-        })
+    let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
+    let status = wait(&mut child, limit, stop);
+    // Whatever the program left behind may still hold the pipes; what even
+    // escaped from the group must not hold us.
+    group.kill();
+    if status.is_err() {
+        let _ = child.wait();
+    }
+    let text = |stream: Receiver<String>| stream.recv_timeout(DRAIN_LIMIT).unwrap_or_default();
+    Ok(Said {
+        status: status?,
+        stdout: text(stdout),
+        stderr: text(stderr),
     })
 }
 
-fn drain(stream: Option<impl Read>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(stream) = stream {
-        // What arrived before a fault is still worth showing.
-        let _ = stream.take(SAID_LIMIT).read_to_end(&mut bytes);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+/// Reads a stream on a thread of its own.
+fn drain(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(stream) = stream {
+            // What arrived before a fault is still worth showing.
+            let _ = stream.take(SAID_LIMIT).read_to_end(&mut bytes);
+        }
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
 }
 
-fn wait(child: &mut Child, limit: Duration) -> io::Result<ExitStatus> {
+fn wait(child: &mut Child, limit: Duration, stop: impl Fn() -> bool) -> io::Result<ExitStatus> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
+        }
+        if stop() {
+            return Err(io::ErrorKind::Interrupted.into());
         }
         if start.elapsed() > limit {
             let text = format!("no answer within {} seconds", limit.as_secs());
@@ -188,5 +208,18 @@ mod tests {
         )
         .unwrap();
         assert_eq!(said.stdout, "done\n");
+    }
+
+    #[test]
+    fn a_child_that_leaves_the_group_does_not_hold_us_for_ever() {
+        let mut command = shell("/usr/bin/setsid sleep 3 & echo done");
+        let said = ask(&mut command, Duration::from_secs(10)).unwrap();
+        assert!(said.status.success());
+    }
+
+    #[test]
+    fn a_program_is_stopped_on_request() {
+        let error = ask_unless(&mut shell("sleep 1000"), Duration::from_secs(100), || true);
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::Interrupted);
     }
 }
