@@ -174,10 +174,17 @@ fn carry_other_hosts(new: &mut Lock, old: &Lock) {
         return;
     }
     for (name, target) in &mut new.targets {
-        let before = old.targets.get(name).filter(|t| t.spec == target.spec).map(|t| &t.source);
+        let before = old
+            .targets
+            .get(name)
+            .filter(|t| t.spec == target.spec)
+            .map(|t| &t.source);
         if let (
             LockedSource::Build { options, hosts },
-            Some(LockedSource::Build { options: old_options, hosts: old_hosts }),
+            Some(LockedSource::Build {
+                options: old_options,
+                hosts: old_hosts,
+            }),
         ) = (&mut target.source, before)
             && options == old_options
         {

@@ -142,7 +142,9 @@ fn current_lock(
 /// Whether every build is locked for this machine, which a lock of the
 /// system's toolchain made on another one may not be.
 fn has_host(cx: &Context<'_>, lock: &Lock) -> bool {
-    let Ok(host) = host(cx, lock) else { return true };
+    let Ok(host) = host(cx, lock) else {
+        return true;
+    };
     lock.targets.values().all(|target| match &target.source {
         LockedSource::Build { hosts, .. } => hosts.contains_key(&host),
         LockedSource::Download | LockedSource::System => true,

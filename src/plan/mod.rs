@@ -246,7 +246,11 @@ impl Planner<'_> {
 
     /// Makes sure that an archive will be in the store.
     fn need(&mut self, id: &ComponentId, for_build: bool) -> Result<Sha256, PlanError> {
-        let identity = self.lock.archives.get(id).and_then(LockedComponent::identity);
+        let identity = self
+            .lock
+            .archives
+            .get(id)
+            .and_then(LockedComponent::identity);
         let sha256 = identity.ok_or_else(|| PlanError::MissingArchive(id.clone()))?;
         if !self.index.components.contains_key(&sha256) {
             *self.fetch.entry(id.clone()).or_default() |= for_build;
