@@ -158,7 +158,7 @@ fn component(place: &Place<'_, '_>, raw: RawArchive) -> Result<LockedComponent, 
         xz: one("xz", raw.xz_path, raw.xz_digest)?,
         gz: one("gz", raw.gz_path, raw.gz_digest)?,
     };
-    if component.identity().is_none() {
+    if component.hashes().is_empty() {
         return Err(place.fault("", "the archive has neither `xz-path` nor `gz-path`"));
     }
     Ok(component)

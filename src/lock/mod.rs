@@ -79,13 +79,20 @@ pub struct LockedComponent {
 }
 
 impl LockedComponent {
-    /// The hash that stands for the component in recipe keys: that of the
-    /// `.tar.xz` where there is one.
-    pub fn identity(&self) -> Option<Sha256> {
-        self.xz
-            .as_ref()
-            .or(self.gz.as_ref())
+    /// The hashes of all formats, sorted.
+    ///
+    /// Together they stand for the component in recipe keys: with only one of
+    /// them in the key, a lock could pair it with another component's archive
+    /// and have the store keep the result under an honest lock's key.
+    pub fn hashes(&self) -> Vec<Sha256> {
+        let mut hashes: Vec<Sha256> = self
+            .xz
+            .iter()
+            .chain(&self.gz)
             .map(|archive| archive.sha256)
+            .collect();
+        hashes.sort_unstable();
+        hashes
     }
 }
 
@@ -157,9 +164,9 @@ impl Lock {
     pub fn inputs(&self, host: &Triple) -> Option<Inputs> {
         match &self.toolchain {
             LockedToolchain::Dist { .. } => Some(Inputs::Dist {
-                rustc: self.archive("rustc", Some(host))?.identity()?,
-                cargo: self.archive("cargo", Some(host))?.identity()?,
-                rust_src: self.archive("rust-src", None)?.identity()?,
+                rustc: self.archive("rustc", Some(host))?.hashes(),
+                cargo: self.archive("cargo", Some(host))?.hashes(),
+                rust_src: self.archive("rust-src", None)?.hashes(),
             }),
             LockedToolchain::System {
                 rustc,

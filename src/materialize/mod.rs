@@ -125,7 +125,7 @@ impl Output {
             }
             Some(m) if m.is_dir() => {
                 let marker = fs::metadata_if_exists(&path.join(MARKER))?;
-                if marker.is_none() && fs::list(path)?.is_empty() {
+                if marker.is_none() && is_being_made(path)? {
                     fs::replace(&path.join(MARKER), MARKER_TEXT.as_bytes())?;
                 } else if !marker.is_some_and(|m| m.is_file()) {
                     return Err(MaterializeError::Foreign(path.to_owned()));
@@ -281,6 +281,16 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Whether a directory has nothing in it but a marker that another process is
+/// about to put in place.
+fn is_being_made(path: &Path) -> Result<bool> {
+    let staged = format!(".{MARKER}.");
+    Ok(fs::list(path)?.iter().all(|name| {
+        let name = name.to_string_lossy();
+        name == MARKER || name.starts_with(&staged)
+    }))
 }
 
 /// Waits for the right to change an output.

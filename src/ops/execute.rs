@@ -11,13 +11,13 @@ use super::{Context, OpsError, lock, system};
 use crate::build::{BuildError, Builder, BuilderOptions, Job, TargetSpec, Toolchain};
 use crate::events::{Event, Stage};
 use crate::fetch::archive::{Limits, unpack};
-use crate::fetch::{Client, Download, choose_format};
-use crate::lock::{Lock, LockedComponent, LockedSource, LockedToolchain};
+use crate::fetch::{Client, Download, Format, choose_format};
+use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
 use crate::materialize;
 use crate::plan::{Build, Fetch, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
-use crate::store::{ComponentRecord, RecipeRecord, Staging, Store};
+use crate::store::{ComponentRecord, Known, RecipeRecord, Staging, Store};
 use crate::sys::fs;
-use crate::types::{ComponentId, Listing, TreeDigest, Triple};
+use crate::types::{ComponentId, Listing, Sha256, TreeDigest, Triple};
 
 /// How many archives are fetched and unpacked at once: enough to keep both
 /// the network and the processors busy.
@@ -37,9 +37,9 @@ pub struct Executed {
 /// What the store has of the things a lock names.
 pub(super) fn index(store: &Store, lock: &Lock, host: &Triple) -> StoreIndex {
     let mut index = StoreIndex::default();
-    for sha256 in lock.archives.values().filter_map(LockedComponent::identity) {
-        if let Some(record) = store.component(sha256) {
-            index.components.insert(sha256, record.tree);
+    for (id, component) in &lock.archives {
+        if let Known::Tree(tree) = store.component(&component.hashes()) {
+            index.components.insert(id.clone(), tree);
         }
     }
     for target in lock.targets.values() {
@@ -106,9 +106,7 @@ pub(super) fn execute(
     let mut done = Executed::default();
     for worker in fetched {
         for (id, tree) in worker? {
-            if let Some(sha256) = lock.archives.get(&id).and_then(LockedComponent::identity) {
-                index.components.insert(sha256, tree);
-            }
+            index.components.insert(id.clone(), tree);
             done.fetched.push(id);
         }
     }
@@ -205,14 +203,16 @@ impl Run<'_> {
         let (cx, store) = (self.cx, self.store);
         let missing = || crate::plan::PlanError::MissingArchive(id.clone());
         let component = self.lock.archives.get(id).ok_or_else(missing)?;
-        let identity = component.identity().ok_or_else(missing)?;
-        let key = format!("component-{}", identity.to_hex());
+        let hashes = component.hashes();
+        let first = hashes.first().ok_or_else(missing)?;
+        let key = format!("component-{}", first.to_hex());
         let _guard = store.lock_key(&key, &format!("downloading {id}"), cx.observer, cx.cancel)?;
-        if let Some(record) = store.component(identity) {
-            return Ok(record.tree);
-        }
-        let chosen = choose_format(component, client.observed_rate()).ok_or_else(missing)?;
-        let (format, archive) = chosen;
+        let chosen = match store.component(&hashes) {
+            Known::Tree(tree) => return Ok(tree),
+            Known::AllBut(unknown) => only_format(component, unknown),
+            Known::Nothing => choose_format(component, client.observed_rate()),
+        };
+        let (format, archive) = chosen.ok_or_else(missing)?;
         let partial = store.layout().partial(archive.sha256);
         if let Some(parent) = partial.parent() {
             fs::create_private_dir_all(parent)?;
@@ -237,7 +237,8 @@ impl Run<'_> {
         let tree = store.publish(&staging, &listing)?;
         store.record_component(&ComponentRecord {
             name: id.to_string(),
-            archive: identity,
+            archive: archive.sha256,
+            claimed: hashes,
             tree,
         })?;
         fs::remove_file(&partial)?;
@@ -351,16 +352,14 @@ impl Run<'_> {
         target: Option<&Triple>,
     ) -> Result<(TreeDigest, Listing), OpsError> {
         let id = component_id(name, target);
-        let archive = id
-            .as_ref()
-            .and_then(|id| self.lock.archives.get(id)?.identity());
-        let record = archive.and_then(|sha256| self.store.component(sha256));
-        let Some(record) = record else {
+        let component = id.as_ref().and_then(|id| self.lock.archives.get(id));
+        let known = component.map(|component| self.store.component(&component.hashes()));
+        let Some(Known::Tree(tree)) = known else {
             return Err(OpsError::Offline {
                 what: format!("the component {name}"),
             });
         };
-        Ok((record.tree, self.store.listing(record.tree)?))
+        Ok((tree, self.store.listing(tree)?))
     }
 
     fn build(&self, builder: &Builder<'_>, build: &Build) -> Result<TreeDigest, OpsError> {
@@ -403,6 +402,13 @@ impl Run<'_> {
         })?;
         Ok(tree)
     }
+}
+
+/// The archive of a component that has this hash.
+fn only_format(component: &LockedComponent, hash: Sha256) -> Option<(Format, &LockedArchive)> {
+    let xz = component.xz.iter().map(|archive| (Format::Xz, archive));
+    let gz = component.gz.iter().map(|archive| (Format::Gz, archive));
+    xz.chain(gz).find(|(_, archive)| archive.sha256 == hash)
 }
 
 /// One shown piece of work.

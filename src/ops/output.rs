@@ -64,8 +64,8 @@ fn is_system(source: &UnitSource) -> bool {
 fn tree_of(unit: &Unit, index: &StoreIndex) -> Result<Option<TreeDigest>, OpsError> {
     let missing = |what: String| OpsError::Offline { what };
     match &unit.source {
-        UnitSource::Component(id, sha256) => {
-            let tree = index.components.get(sha256).copied();
+        UnitSource::Component(id) => {
+            let tree = index.components.get(id).copied();
             tree.map(Some).ok_or_else(|| missing(id.to_string()))
         }
         UnitSource::Recipe(key) => {

@@ -78,10 +78,8 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
     };
     let mut targets = Vec::new();
     for name in project.manifest.targets.keys() {
-        let locked = file
-            .as_ref()
-            .and_then(|f| Some((&f.lock, f.lock.targets.get(name)?)));
-        let Some((lock, target)) = locked else {
+        let locked = file.as_ref().and_then(|f| f.lock.targets.get(name));
+        let Some(target) = locked else {
             let (source, pin, state) = (None, None, TargetState::NotLocked);
             targets.push(TargetStatus {
                 name: name.clone(),
@@ -103,10 +101,10 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
             ),
             LockedSource::Download => {
                 let id = component_id("rust-std", Some(name));
-                let archive = id.and_then(|id| lock.archives.get(&id)?.identity());
+
                 (
                     "download",
-                    archive.is_some_and(|a| index.components.contains_key(&a)),
+                    id.is_some_and(|id| index.components.contains_key(&id)),
                 )
             }
         };

@@ -63,9 +63,6 @@ pub struct SyncReport {
     pub elapsed: Duration,
 }
 
-/// How often a damaged tree is fetched or built again before giving up.
-const HEALING_ROUNDS: usize = 3;
-
 /// Brings a project's output into the locked state.
 pub fn sync(
     cx: &Context<'_>,
@@ -225,7 +222,8 @@ fn materialize(
     }
     let store = cx.store()?;
     store.sweep_staging()?;
-    let mut rounds = 0;
+    // A tree that is damaged again right after it was made anew is not healed twice.
+    let mut healed = BTreeSet::new();
     let (wanted, areas, applied, output) = loop {
         let mut index = index(&store, &file.lock, host);
         let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
@@ -240,8 +238,7 @@ fn materialize(
         match result {
             Ok(done) => break done,
             Err(e) => match damaged_tree(&e) {
-                Some(tree) if rounds < HEALING_ROUNDS => {
-                    rounds += 1;
+                Some(tree) if healed.insert(tree) => {
                     let kept = store.quarantine(tree)?;
                     cx.observer.event(Event::Warning(format!(
                         "{e}; it is kept in `{}` and made anew",

@@ -5,16 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::lock::{Lock, LockedBuild, LockedComponent, LockedSource, LockedToolchain};
-use crate::types::{
-    Class, ComponentId, ComponentName, Diagnostic, RecipeKey, Sha256, TreeDigest, Triple,
-};
+use crate::lock::{Lock, LockedBuild, LockedSource, LockedToolchain};
+use crate::types::{Class, ComponentId, ComponentName, Diagnostic, RecipeKey, TreeDigest, Triple};
 
 /// What the store has of the things a lock names.
 #[derive(Clone, Debug, Default)]
 pub struct StoreIndex {
-    /// Archives whose tree is stored.
-    pub components: BTreeMap<Sha256, TreeDigest>,
+    /// Components whose tree is stored.
+    pub components: BTreeMap<ComponentId, TreeDigest>,
     /// Recipes whose tree is stored.
     pub recipes: BTreeMap<RecipeKey, TreeDigest>,
 }
@@ -89,8 +87,8 @@ pub struct Unit {
 /// Where a part of the output comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnitSource {
-    /// A component's tree, addressed by its archive.
-    Component(ComponentId, Sha256),
+    /// A component's tree.
+    Component(ComponentId),
     /// A compiled target's tree.
     Recipe(RecipeKey),
     /// The system toolchain's programs, sources and host library.
@@ -233,9 +231,9 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// Adds an archive's tree to the output, and to the downloads if needed.
     fn unit(&mut self, id: ComponentId, target: Option<&Triple>) -> Result<(), PlanError> {
-        let sha256 = self.need(&id, false)?;
+        self.need(&id, false)?;
         let unit = Unit {
-            source: UnitSource::Component(id, sha256),
+            source: UnitSource::Component(id),
             target: target.cloned(),
         };
         if !self.units.iter().any(|u| u.source == unit.source) {
@@ -245,17 +243,14 @@ impl Planner<'_> {
     }
 
     /// Makes sure that an archive will be in the store.
-    fn need(&mut self, id: &ComponentId, for_build: bool) -> Result<Sha256, PlanError> {
-        let identity = self
-            .lock
-            .archives
-            .get(id)
-            .and_then(LockedComponent::identity);
-        let sha256 = identity.ok_or_else(|| PlanError::MissingArchive(id.clone()))?;
-        if !self.index.components.contains_key(&sha256) {
+    fn need(&mut self, id: &ComponentId, for_build: bool) -> Result<(), PlanError> {
+        if !self.lock.archives.contains_key(id) {
+            return Err(PlanError::MissingArchive(id.clone()));
+        }
+        if !self.index.components.contains_key(id) {
             *self.fetch.entry(id.clone()).or_default() |= for_build;
         }
-        Ok(sha256)
+        Ok(())
     }
 
     fn toolchain(&mut self, builds: bool) -> Result<(), PlanError> {

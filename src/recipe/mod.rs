@@ -26,14 +26,14 @@ pub const RECIPE_VERSION: &str = "1";
 /// Which compiler and sources a recipe uses, by content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inputs {
-    /// Upstream's archives: the SHA-256 of each (`.tar.xz`, else `.tar.gz`).
+    /// Upstream's archives: the SHA-256 of every format of each.
     Dist {
         /// The `rustc` component of the host.
-        rustc: Sha256,
+        rustc: Vec<Sha256>,
         /// The `cargo` component of the host.
-        cargo: Sha256,
+        cargo: Vec<Sha256>,
         /// The `rust-src` component.
-        rust_src: Sha256,
+        rust_src: Vec<Sha256>,
     },
     /// The machine's own toolchain.
     System {
@@ -140,9 +140,9 @@ impl Recipe {
                 rust_src,
             } => {
                 key.field("inputs", "dist");
-                key.field("rustc", &rustc.to_string());
-                key.field("cargo", &cargo.to_string());
-                key.field("rust-src", &rust_src.to_string());
+                key.list("rustc", rustc.iter().map(ToString::to_string));
+                key.list("cargo", cargo.iter().map(ToString::to_string));
+                key.list("rust-src", rust_src.iter().map(ToString::to_string));
             }
             Inputs::System {
                 rustc,
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     fn recipe() -> Recipe {
-        let digest = |byte| Sha256::from_bytes([byte; 32]);
+        let digest = |byte| vec![Sha256::from_bytes([byte; 32])];
         Recipe {
             inputs: Inputs::Dist {
                 rustc: digest(1),
@@ -250,23 +250,23 @@ mod tests {
         let changes: Vec<fn(&mut Recipe)> = vec![
             |r| {
                 r.inputs = Inputs::Dist {
-                    rustc: Sha256::of(b""),
-                    cargo: Sha256::from_bytes([2; 32]),
-                    rust_src: Sha256::from_bytes([3; 32]),
+                    rustc: vec![Sha256::of(b"")],
+                    cargo: vec![Sha256::from_bytes([2; 32])],
+                    rust_src: vec![Sha256::from_bytes([3; 32])],
                 }
             },
             |r| {
                 r.inputs = Inputs::Dist {
-                    rustc: Sha256::from_bytes([1; 32]),
-                    cargo: Sha256::of(b""),
-                    rust_src: Sha256::from_bytes([3; 32]),
+                    rustc: vec![Sha256::from_bytes([1; 32])],
+                    cargo: vec![Sha256::of(b"")],
+                    rust_src: vec![Sha256::from_bytes([3; 32])],
                 }
             },
             |r| {
                 r.inputs = Inputs::Dist {
-                    rustc: Sha256::from_bytes([1; 32]),
-                    cargo: Sha256::from_bytes([2; 32]),
-                    rust_src: Sha256::of(b""),
+                    rustc: vec![Sha256::from_bytes([1; 32])],
+                    cargo: vec![Sha256::from_bytes([2; 32])],
+                    rust_src: vec![Sha256::of(b"")],
                 }
             },
             |r| {

@@ -312,7 +312,7 @@ impl<'de> DeserializeSeed<'de> for ArchiveSeed {
             xz: pair(raw.xz_url, raw.xz_hash)?,
             gz: pair(raw.url, raw.hash)?,
         };
-        if component.identity().is_none() {
+        if component.hashes().is_empty() {
             return Err(D::Error::custom("available, but without URL and hash"));
         }
         Ok(Some(component))

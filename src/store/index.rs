@@ -15,14 +15,33 @@ use crate::types::{RecipeKey, Sha256, TreeDigest, Triple};
 const MAX_RECORD: u64 = 1 << 20;
 
 /// The unpacked form of an archive.
+///
+/// A record stands only under the hash of the archive that was really
+/// unpacked. Which other formats of the same content a lock claimed is kept to
+/// notice a lock that claims otherwise, and is never taken for a fact: else a
+/// lock could make the store answer for an archive nobody looked into.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentRecord {
     /// The component's name, such as `rust-std-thumbv7em-none-eabihf`.
     pub name: String,
     /// SHA-256 of the archive; equals the record's name.
     pub archive: Sha256,
+    /// SHA-256 of every format the lock had for it, this one included, sorted.
+    pub claimed: Vec<Sha256>,
     /// The tree it was unpacked to.
     pub tree: TreeDigest,
+}
+
+/// What the store knows of a component's archives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    Nothing,
+    /// The tree of one of them, but another lock paired it with other
+    /// archives: this one has to be looked into.
+    AllBut(Sha256),
+    /// The tree.
+    Tree(TreeDigest),
 }
 
 /// The result of a recipe.
@@ -56,10 +75,41 @@ fn write<T: Serialize>(path: &Path, record: &T) -> Result<()> {
 }
 
 impl Store {
-    /// The tree of an archive, if it is in the store.
-    pub fn component(&self, archive: Sha256) -> Option<ComponentRecord> {
+    /// The tree of an archive that was unpacked, if it is in the store.
+    pub fn archive(&self, archive: Sha256) -> Option<ComponentRecord> {
         read::<ComponentRecord>(&self.layout().component(archive))
             .filter(|record| record.archive == archive && self.has_tree(record.tree))
+    }
+
+    /// What is known of a component whose formats have these hashes, sorted.
+    pub fn component(&self, formats: &[Sha256]) -> Known {
+        let records: Vec<_> = formats
+            .iter()
+            .map(|hash| (*hash, self.archive(*hash)))
+            .collect();
+        let known = records.iter().find_map(|(_, record)| record.as_ref());
+        let Some(known) = known else {
+            return Known::Nothing;
+        };
+        if records
+            .iter()
+            .flat_map(|(_, record)| record)
+            .any(|record| record.claimed == formats)
+        {
+            return Known::Tree(known.tree);
+        }
+        match records.iter().find(|(_, record)| record.is_none()) {
+            Some((unknown, _)) => Known::AllBut(*unknown),
+            None if records
+                .iter()
+                .flat_map(|(_, r)| r)
+                .all(|r| r.tree == known.tree) =>
+            {
+                Known::Tree(known.tree)
+            }
+            // Two archives of one component with different content.
+            None => Known::Nothing,
+        }
     }
 
     /// Records the tree of an archive; the tree must be published.

@@ -16,7 +16,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use index::{ComponentRecord, RecipeRecord};
+pub use index::{ComponentRecord, Known, RecipeRecord};
 pub use key_lock::KeyLock;
 pub use layout::Layout;
 pub use roots::Root;

@@ -210,13 +210,27 @@ pub fn create_dir_all(path: &Path) -> Result<()> {
         return Ok(());
     }
     point("create directory", path)?;
-    at("create directory", path, fs::create_dir_all(path))
+    at(
+        "create directory",
+        path,
+        directories(0o755).recursive(true).create(path),
+    )
+}
+
+/// Makes directories with at most this mode; the user's mask narrows it.
+fn directories(mode: u32) -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
 }
 
 /// Creates a directory that must not exist yet.
 pub fn create_dir(path: &Path) -> Result<()> {
     point("create directory", path)?;
-    at("create directory", path, fs::create_dir(path))
+    at("create directory", path, directories(0o755).create(path))
 }
 
 /// Creates a directory and its missing parents, private to the user (0700).
@@ -225,14 +239,11 @@ pub fn create_private_dir_all(path: &Path) -> Result<()> {
         return Ok(());
     }
     point("create directory", path)?;
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    at("create directory", path, builder.create(path))
+    at(
+        "create directory",
+        path,
+        directories(0o700).recursive(true).create(path),
+    )
 }
 
 /// Creates a file that must not exist yet, links not followed.

@@ -1,0 +1,5 @@
+//! `sync` and its neighbours by the binary, against small dist trees.
+
+mod support;
+#[path = "sync/mod.rs"]
+mod sync;

@@ -1,0 +1,248 @@
+//! What the output holds, and what is left alone.
+#![expect(clippy::disallowed_methods, reason = "tests")]
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+use super::{HOST, RISCV, THUMB, core, manifest, served};
+use crate::support::sandbox::snapshot;
+
+/// All that `packages("a")` puts into an output with these targets.
+fn expected(targets: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = [
+        "bin/cargo",
+        "bin/clippy-driver",
+        "bin/rustc",
+        "lib/librustc_driver-0.so",
+        "lib/rustlib/etc/note.py",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    names.push(format!("lib/rustlib/{HOST}/bin/rust-lld"));
+    for target in targets.iter().chain(&[HOST]) {
+        for kind in ["rlib", "rmeta"] {
+            names.push(format!("lib/rustlib/{target}/lib/libcore-a.{kind}"));
+        }
+    }
+    names.sort_unstable();
+    names
+}
+
+fn files(project: &std::path::Path) -> Vec<String> {
+    let all = snapshot(&project.join(".sysroot"));
+    all.into_keys()
+        .filter(|name| !name.starts_with('.'))
+        .collect()
+}
+
+#[test]
+fn the_output_is_a_toolchain_directory_of_read_only_files() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    assert_eq!(files(&project), expected(&[THUMB]));
+    let mode = |path: &str| {
+        fs::metadata(project.join(".sysroot").join(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode("bin/rustc"), 0o555);
+    assert_eq!(mode("lib/librustc_driver-0.so"), 0o444);
+    assert!(
+        fs::read_to_string(project.join(".sysroot/.gitignore"))
+            .unwrap()
+            .contains("\n*\n")
+    );
+}
+
+#[test]
+fn a_second_sync_touches_nothing() {
+    let (sandbox, server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let stamps = |dir: &str| -> Vec<(u64, i64, i64)> {
+        let walk = std::process::Command::new("find")
+            .arg(project.join(dir))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(walk.stdout).unwrap();
+        let stamp = |path: &str| {
+            let m = fs::symlink_metadata(path).unwrap();
+            (m.ino(), m.mtime(), m.mtime_nsec())
+        };
+        text.lines().map(stamp).collect()
+    };
+    let (before, asked) = (stamps("."), server.requests().len());
+    let cache = fs::metadata(sandbox.cache().join("roots"))
+        .unwrap()
+        .mtime_nsec();
+    sandbox
+        .run(&project, &["sync"])
+        .exits(0)
+        .mentions("up to date");
+    assert_eq!(stamps("."), before);
+    assert_eq!(server.requests().len(), asked);
+    assert_eq!(
+        fs::metadata(sandbox.cache().join("roots"))
+            .unwrap()
+            .mtime_nsec(),
+        cache
+    );
+    // It does not even need the store.
+    fs::remove_dir_all(sandbox.path("cache")).unwrap();
+    sandbox
+        .run(&project, &["sync", "--locked"])
+        .exits(0)
+        .mentions("up to date");
+}
+
+#[test]
+fn targets_come_and_go_and_the_others_stay() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB, RISCV]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    assert_eq!(files(&project), expected(&[THUMB, RISCV]));
+    let inode = |path: std::path::PathBuf| fs::metadata(path).unwrap().ino();
+    let (kept, driver) = (
+        inode(core(&project, THUMB)),
+        inode(project.join(".sysroot/lib/librustc_driver-0.so")),
+    );
+    fs::write(project.join("sysroot.toml"), manifest(&[THUMB])).unwrap();
+    sandbox
+        .run(&project, &["sync"])
+        .exits(0)
+        .mentions("removed lib/rustlib/riscv32imac");
+    assert_eq!(files(&project), expected(&[THUMB]));
+    assert_eq!(inode(core(&project, THUMB)), kept);
+    assert_eq!(
+        inode(project.join(".sysroot/lib/librustc_driver-0.so")),
+        driver
+    );
+}
+
+#[test]
+fn one_target_alone_can_be_synced() {
+    let (sandbox, server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB, RISCV]));
+    sandbox.run(&project, &["sync", "--target", THUMB]).exits(0);
+    assert_eq!(files(&project), expected(&[THUMB]));
+    assert!(!server.requests().iter().any(|r| r.contains(RISCV)));
+    sandbox
+        .run(&project, &["sync", "--check"])
+        .exits(1)
+        .mentions(RISCV);
+    sandbox
+        .run(&project, &["sync", "--target", "nothing-known"])
+        .exits(2)
+        .mentions(THUMB);
+    sandbox.run(&project, &["sync"]).exits(0);
+    assert_eq!(files(&project), expected(&[THUMB, RISCV]));
+}
+
+#[test]
+fn a_dry_run_says_what_would_happen_and_does_nothing() {
+    let (sandbox, server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let said = sandbox
+        .run(&project, &["sync", "--dry-run", "--json"])
+        .exits(0);
+    let fetch = said.json()["planned"]["fetch"].as_array().unwrap().len();
+    assert_eq!(fetch, 5, "{}", said.out);
+    assert!(!project.join("sysroot.lock").exists() && !project.join(".sysroot").exists());
+    assert!(!server.requests().iter().any(|r| r.contains(".tar.")));
+}
+
+#[test]
+fn case_117_edits_of_the_output_are_found_and_undone() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let want = snapshot(&project.join(".sysroot/lib"));
+    let edits: [(&str, fn(&std::path::Path)); 5] = [
+        ("edited", |p| {
+            fs::set_permissions(p, fs::Permissions::from_mode(0o644)).unwrap();
+            let mut bytes = fs::read(p).unwrap();
+            bytes[0] ^= 1;
+            fs::write(p, bytes).unwrap();
+        }),
+        ("deleted", |p| fs::remove_file(p).unwrap()),
+        ("made executable", |p| {
+            fs::set_permissions(p, fs::Permissions::from_mode(0o755)).unwrap();
+        }),
+        ("replaced by a link", |p| {
+            let copy = p.with_extension("copy");
+            fs::rename(p, &copy).unwrap();
+            std::os::unix::fs::symlink(&copy, p).unwrap();
+        }),
+        ("joined by a stranger", |p| {
+            fs::write(p.with_file_name("libextra.rlib"), "x").unwrap()
+        }),
+    ];
+    for (what, edit) in edits {
+        edit(&core(&project, THUMB));
+        for check in [&["verify"][..], &["verify", "--deep"], &["sync", "--check"]] {
+            let said = sandbox.run(&project, check);
+            assert_eq!(said.code, 1, "{what}: {check:?}\n{}{}", said.out, said.err);
+        }
+        sandbox.run(&project, &["sync"]).exits(0);
+        assert_eq!(snapshot(&project.join(".sysroot/lib")), want, "{what}");
+        sandbox.run(&project, &["verify", "--deep"]).exits(0);
+    }
+}
+
+#[test]
+fn case_157_an_output_that_the_checkout_brings_along_is_not_followed() {
+    let (sandbox, _server) = served();
+    let victim = sandbox.path("victim");
+    fs::create_dir_all(victim.join("lib/rustlib")).unwrap();
+    fs::write(victim.join("precious"), "data").unwrap();
+    let want = snapshot(&victim);
+    // The whole output is a link to somewhere else.
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    std::os::unix::fs::symlink(&victim, project.join(".sysroot")).unwrap();
+    sandbox
+        .run(&project, &["sync"])
+        .exits(9)
+        .mentions("was not made by sysroot");
+    // An output with our mark, whose `lib` is a link to somewhere else.
+    let project = sandbox.project("q", &manifest(&[THUMB]));
+    fs::create_dir(project.join(".sysroot")).unwrap();
+    fs::write(project.join(".sysroot/.gitignore"), "*\n").unwrap();
+    std::os::unix::fs::symlink(victim.join("lib"), project.join(".sysroot/lib")).unwrap();
+    sandbox.run(&project, &["sync"]).exits(9);
+    assert_eq!(snapshot(&victim), want);
+    // A directory of the user's own.
+    let project = sandbox.project("r", &manifest(&[THUMB]));
+    fs::create_dir(project.join(".sysroot")).unwrap();
+    fs::write(project.join(".sysroot/mine"), "data").unwrap();
+    sandbox.run(&project, &["sync"]).exits(9);
+    assert_eq!(
+        fs::read_to_string(project.join(".sysroot/mine")).unwrap(),
+        "data"
+    );
+}
+
+#[test]
+fn case_165_the_umask_narrows_and_never_widens() {
+    let (sandbox, _server) = served();
+    for (mask, file, dir) in [("000", 0o444, 0o755), ("077", 0o400, 0o700)] {
+        let project = sandbox.project(mask, &manifest(&[THUMB]));
+        let script = format!("umask {mask}; exec {} sync", env!("CARGO_BIN_EXE_sysroot"));
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", &script])
+            .env_clear()
+            .envs(&sandbox.env)
+            .current_dir(&project);
+        crate::support::sandbox::said(&mut command).exits(0);
+        let mode = |p: &std::path::Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&core(&project, THUMB)), file, "umask {mask}");
+        let found = mode(core(&project, THUMB).parent().unwrap());
+        assert_eq!(found & 0o022, 0, "umask {mask}: {found:o}");
+        assert_eq!(found & dir, found, "umask {mask}: {found:o}");
+        let cache = mode(&sandbox.path("cache"));
+        assert_eq!(cache & 0o077, 0, "umask {mask}: {cache:o}");
+    }
+}

@@ -1,0 +1,242 @@
+//! Several processes, closed pipes, and environments that are not as usual.
+#![expect(clippy::disallowed_methods, reason = "tests")]
+
+use std::fs;
+use std::process::Stdio;
+
+use super::{THUMB, manifest, served};
+use crate::support::sandbox::{said, snapshot};
+
+#[test]
+fn case_104_many_processes_download_each_object_once() {
+    let (sandbox, server) = served();
+    let projects: Vec<_> = (0..16)
+        .map(|n| sandbox.project(&format!("p{n}"), &manifest(&[THUMB])))
+        .collect();
+    sandbox.run(&projects[0], &["lock"]).exits(0);
+    for project in &projects[1..] {
+        fs::copy(
+            projects[0].join("sysroot.lock"),
+            project.join("sysroot.lock"),
+        )
+        .unwrap();
+    }
+    let children: Vec<_> = projects
+        .iter()
+        .map(|project| {
+            let mut command = sandbox.command(project, &["sync", "--locked"]);
+            command
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let requests = server.requests();
+    let archives: Vec<_> = requests.iter().filter(|r| r.contains(".tar.")).collect();
+    assert_eq!(archives.len(), 5, "{archives:?}");
+    let want = snapshot(&projects[0].join(".sysroot/lib"));
+    for project in &projects {
+        assert_eq!(snapshot(&project.join(".sysroot/lib")), want);
+    }
+    assert_eq!(
+        fs::read_dir(sandbox.cache().join("tmp")).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn two_syncs_of_one_project_at_once_agree() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let start = || {
+        let mut command = sandbox.command(&project, &["sync"]);
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    for child in [start(), start(), start(), start()] {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    sandbox.run(&project, &["verify", "--deep"]).exits(0);
+}
+
+#[test]
+fn case_083_closed_outputs_end_the_output_and_not_in_a_panic() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let binary = env!("CARGO_BIN_EXE_sysroot");
+    for script in [
+        format!("{binary} schema | head -c 1"),
+        format!("{binary} completions bash | head -c 1"),
+        format!("{binary} sync <&- >&- 2>&-"),
+        format!("{binary} status >&-"),
+    ] {
+        let mut command = std::process::Command::new("bash");
+        command.args(["-c", &format!("set -o pipefail; {script}")]);
+        command.env_clear().envs(&sandbox.env).current_dir(&project);
+        let said = said(&mut command);
+        assert!(!said.err.contains("panicked"), "{script}: {}", said.err);
+        assert_ne!(said.code, 70, "{script}: {}", said.err);
+        assert_ne!(said.code, 101, "{script}: {}", said.err);
+    }
+    sandbox.run(&project, &["verify", "--deep"]).exits(0);
+}
+
+#[test]
+fn case_159_a_home_that_is_none_is_told_by_name() {
+    let (mut sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.env.remove("SYSROOT_CACHE_DIR");
+    sandbox.env.insert("HOME".to_owned(), "relative".to_owned());
+    sandbox
+        .run(&project, &["sync"])
+        .exits(2)
+        .mentions("SYSROOT_CACHE_DIR");
+    sandbox.set("SYSROOT_CACHE_DIR", "relative");
+    sandbox
+        .run(&project, &["sync"])
+        .exits(2)
+        .mentions("SYSROOT_CACHE_DIR");
+    sandbox.set(
+        "SYSROOT_CACHE_DIR",
+        sandbox.path("cache").to_str().unwrap().to_owned().as_str(),
+    );
+    sandbox.set("SYSROOT_JOBS", "many");
+    sandbox
+        .run(&project, &["sync"])
+        .exits(2)
+        .mentions("SYSROOT_JOBS");
+}
+
+#[test]
+fn case_160_any_directory_name_works() {
+    let (sandbox, _server) = served();
+    for name in [
+        "with space",
+        "-leading",
+        "quote'\"",
+        "$(touch x)",
+        "new\nline",
+        "\u{1f600}",
+        "caf\u{e9}",
+    ] {
+        let project = sandbox.project(name, &manifest(&[THUMB]));
+        sandbox.run(&project, &["sync", "--json"]).exits(0).json();
+        sandbox.run(&project, &["verify", "--deep"]).exits(0);
+        let said = sandbox.run(&project, &["path"]).exits(0);
+        assert!(said.out.contains(name), "{}", said.out);
+        let env = sandbox.run(&project, &["env"]).exits(0).out;
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("{env}\n\"$RUSTC\"")]);
+        said_rustc(&mut command);
+    }
+}
+
+fn said_rustc(command: &mut std::process::Command) {
+    said(command).exits(0).mentions("rustc");
+}
+
+#[test]
+fn run_gives_the_command_the_toolchain_and_its_exit_code() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox
+        .run(&project, &["run", "--", "rustc"])
+        .exits(0)
+        .mentions("rustc");
+    sandbox
+        .run(&project, &["run", "--", "sh", "-c", "exit 37"])
+        .exits(37);
+    let said = sandbox
+        .run(&project, &["run", "sh", "-c", "echo $RUSTC"])
+        .exits(0);
+    assert!(said.out.contains("/.sysroot/bin/rustc"), "{}", said.out);
+    sandbox
+        .run(&project, &["run", "no-such-program"])
+        .exits(2)
+        .mentions("no-such-program");
+}
+
+#[test]
+fn every_command_prints_one_object_with_json() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    for command in [
+        &["lock"][..],
+        &["sync"],
+        &["verify"],
+        &["verify", "--deep"],
+        &["status"],
+        &["path"],
+        &["path", THUMB],
+        &["env"],
+        &["cache", "dir"],
+        &["cache", "size"],
+        &["cache", "list"],
+        &["schema"],
+        &["schema", "lock"],
+    ] {
+        let mut arguments = command.to_vec();
+        arguments.push("--json");
+        assert!(
+            sandbox
+                .run(&project, &arguments)
+                .exits(0)
+                .json()
+                .is_object(),
+            "{command:?}"
+        );
+    }
+    let said = sandbox
+        .run(&project, &["path", "nowhere", "--json"])
+        .exits(1);
+    assert_eq!(said.json()["error"]["exit_code"], 1);
+    let empty = sandbox.project("empty", "").parent().unwrap().join("new");
+    fs::create_dir(&empty).unwrap();
+    sandbox
+        .run(&empty, &["init", "--json", "--target", THUMB])
+        .exits(0)
+        .json();
+    sandbox
+        .run(&empty, &["init"])
+        .exits(2)
+        .mentions("exists already");
+}
+
+#[test]
+fn case_158_a_manifest_above_that_another_user_owns_is_refused() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let below = project.join("below");
+    fs::create_dir(&below).unwrap();
+    // Tests run as root in a container, and root may trust anybody's file:
+    // so another user looks at one that belongs to a third.
+    std::os::unix::fs::chown(project.join("sysroot.toml"), Some(4711), None).unwrap();
+    let binary = sandbox.path("sysroot");
+    fs::copy(env!("CARGO_BIN_EXE_sysroot"), &binary).unwrap();
+    let script = "chmod 755 \"$0\" . .. ; cd below && exec setpriv --reuid 4712 --clear-groups \"$1\" lock --check";
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", script])
+        .arg(sandbox.path("."))
+        .arg(&binary);
+    command.env_clear().envs(&sandbox.env).current_dir(&project);
+    command.env("SYSROOT_CACHE_DIR", "/nonexistent/cache");
+    said(&mut command).exits(6).mentions("4711");
+}
