@@ -15,7 +15,7 @@ use crate::document::{Document, Fault, key_span, subtable};
 use crate::manifest::schema::Scalar;
 use crate::manifest::{TargetRequest, rustflags, values};
 use crate::recipe::BuildOptions;
-use crate::types::{Channel, ComponentId, CrateSet, Profile, Triple};
+use crate::types::{Channel, ComponentId, CrateSet, Profile, Strategy, Triple};
 
 /// A reader of one table, which knows where to point.
 struct Place<'d, 't> {
@@ -332,6 +332,7 @@ fn check_target(
 ) -> Result<(), Fault> {
     let place = top.below("targets").below(name.as_str());
     let system = lock.channel == Channel::System;
+    check_strategy(&place, target)?;
     match &target.source {
         LockedSource::Download if system => {
             Err(place.fault("source", "the system's toolchain downloads nothing"))
@@ -363,6 +364,21 @@ fn check_target(
             require_archive(top, lock, "rust-src", None)
         }
     }
+}
+
+/// `auto` may have become either; the others say what they must be.
+fn check_strategy(place: &Place<'_, '_>, target: &LockedTarget) -> Result<(), Fault> {
+    let built = matches!(target.source, LockedSource::Build { .. });
+    let wrong = match target.request.strategy {
+        Strategy::Auto => !built && target.request.build_only_key().is_some(),
+        Strategy::Download => built,
+        Strategy::Build => !built,
+    };
+    if wrong {
+        let source = target.source.as_str();
+        return Err(place.fault("source", format!("the request does not allow `{source}`")));
+    }
+    Ok(())
 }
 
 fn require_archive(

@@ -190,3 +190,6 @@ impl Lock {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

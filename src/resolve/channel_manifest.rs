@@ -4,6 +4,7 @@
 //! whether it is asked for or not. Unknown keys are ignored, as is the package
 //! `rust`, which only lists the others.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -101,7 +102,8 @@ impl ChannelManifest {
         let text = std::str::from_utf8(bytes).map_err(|error| ChannelManifestError::NotUtf8 {
             at: error.valid_up_to(),
         })?;
-        let raw: Raw = Document::new(Path::new("channel manifest"), text).parse()?;
+        let text = without_lists(text);
+        let raw: Raw = Document::new(Path::new("channel manifest"), &text).parse()?;
         Ok(Self {
             date: raw.date,
             packages: raw.pkg.0,
@@ -143,6 +145,25 @@ impl Package {
         let available = self.targets.iter().filter(|(_, archive)| archive.is_some());
         available.filter_map(|(target, _)| target.as_ref())
     }
+}
+
+/// Empties the tables below `pkg.rust`: four fifths of the file, lists of what
+/// the other packages say. Lines stay, so that errors name the right ones.
+fn without_lists(text: &str) -> Cow<'_, str> {
+    // A header inside a multi-line string is none; upstream writes no such
+    // string, so a text with one is read whole.
+    if text.contains("\"\"\"") || text.contains("'''") {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len() / 2);
+    let mut inside = false;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with('[') {
+            inside = line.starts_with("[pkg.rust.") || line.starts_with("[[pkg.rust.");
+        }
+        kept.push_str(if inside { "\n" } else { line });
+    }
+    Cow::Owned(kept)
 }
 
 #[derive(Deserialize)]

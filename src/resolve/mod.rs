@@ -172,3 +172,6 @@ fn fill_in_keys(lock: &mut Lock) -> Result<(), ResolveError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
