@@ -3,6 +3,9 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
     reason = "a test finds the machine's toolchains and reads their files"
 )]
 

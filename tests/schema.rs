@@ -3,6 +3,9 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
     reason = "a test reads and writes the repository's own files"
 )]
 
@@ -12,6 +15,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sysroot::lock::Lock;
 use sysroot::manifest::Manifest;
+use sysroot::resolve::{Source, SystemToolchain, resolve};
+use sysroot::types::{SpecDigest, TreeDigest, Triple};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -68,6 +73,13 @@ fn check(top: &Value, schema: &Value, value: &toml::Value, place: &str) {
             check(top, items, value, place);
         }
     }
+    for key in schema["required"].as_array().into_iter().flatten() {
+        let key = key.as_str().unwrap();
+        assert!(
+            value.get(key).is_some(),
+            "{place}: the schema requires `{key}`"
+        );
+    }
     for (key, value) in value.as_table().into_iter().flatten() {
         let known = schema["properties"].get(key);
         let any = schema
@@ -118,13 +130,13 @@ fn the_example_has_every_key_and_is_a_manifest() {
         .keys()
         .cloned()
         .collect();
-    assert_eq!(toolchain, keys("RawToolchain"));
+    assert_eq!(toolchain, keys("Toolchain"));
     let targets = value["targets"].as_table().unwrap();
     let used: BTreeSet<String> = targets
         .values()
         .flat_map(|target| target.as_table().unwrap().keys().cloned())
         .collect();
-    assert_eq!(used, keys("RawTarget"));
+    assert_eq!(used, keys("Target"));
 }
 
 /// The files below `dir` whose name starts with `sysroot` and ends with `suffix`.
@@ -140,6 +152,31 @@ fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+#[test]
+fn a_written_lock_follows_its_schema() {
+    let text = std::fs::read_to_string(root().join("sysroot.toml.example")).unwrap();
+    let text = text
+        .replace("\"nightly-2026-05-20\"", "\"system\"")
+        .replace("\"download\"", "\"auto\"");
+    let manifest = Manifest::parse(&text, Path::new("sysroot.toml")).unwrap();
+    let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
+    let system = SystemToolchain {
+        rustc: "rustc 1.96.0 (ac68faa20 2026-05-25)".to_owned(),
+        commit: "ac68faa20".to_owned(),
+        cargo: "cargo 1.96.0".to_owned(),
+        host,
+        rust_src: TreeDigest::from_bytes([1; 32]),
+        shipped: BTreeSet::new(),
+        known: manifest.targets.keys().cloned().collect(),
+    };
+    let specs = [("my-os".parse().unwrap(), SpecDigest::of(b"{}"))].into();
+    let today = "2026-05-20".parse().unwrap();
+    let lock = resolve(&manifest, &specs, &Source::System(&system), today).unwrap();
+    let schema = sysroot::lock::schema::lock();
+    let value: toml::Table = lock.to_text().parse().unwrap();
+    check(&schema, &schema, &toml::Value::Table(value), "lock");
 }
 
 #[test]
