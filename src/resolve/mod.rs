@@ -5,6 +5,7 @@
 //! Either everything asked for is found, or there is no lock.
 
 mod channel_manifest;
+mod channel_raw;
 mod dist;
 mod error;
 mod freshness;
