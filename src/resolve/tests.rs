@@ -184,8 +184,10 @@ fn case_035_ten_thousand_levels_do_not_overflow_a_small_stack() {
     let run = || {
         for part in ["[", "{a=", "a.", "\"a\".", "[[", "a=[{"] {
             for start in ["", "a=", "[pkg.rust.", "[pkg.", "x=\"\"\"\n\"\"\"\na="] {
-                let text = format!("{start}{}", part.repeat(10_000));
-                assert!(ChannelManifest::parse(text.as_bytes()).is_err());
+                for end in ["", "a = 1\n", "a]\n"] {
+                    let text = format!("{start}{}{end}", part.repeat(10_000));
+                    assert!(ChannelManifest::parse(text.as_bytes()).is_err());
+                }
             }
         }
     };
