@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_place_is_counted_in_lines_and_characters() {
-        let fault = Fault::new("f.toml", "a = 1\nb = \"\u{e9}\" x\n", 13..14, "no".into());
+        let fault = Fault::new("f.toml", "a = 1\nb = \"\u{e9}\" x\n", 15..16, "no".into());
         assert_eq!(fault.to_string(), "f.toml:2:9: no");
         assert!(
             fault.excerpt().contains("f.toml:2:9"),

@@ -1,68 +1,22 @@
 //! From the lock's raw tables to values that fit together.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use toml::de::DeTable;
 
+use super::check::check;
+use super::place::Place;
 use super::schema::{
     RawArchive, RawLock, RawOptions, RawRequest, RawSource, RawTarget, RawToolchain,
 };
 use super::{
     Lock, LockedArchive, LockedBuild, LockedComponent, LockedSource, LockedTarget, LockedToolchain,
 };
-use crate::document::{Document, Fault, key_span, subtable};
+use crate::document::{Document, Fault};
 use crate::manifest::schema::Scalar;
 use crate::manifest::{TargetRequest, rustflags, values};
 use crate::recipe::BuildOptions;
 use crate::types::{Channel, ComponentId, CrateSet, Profile, Triple};
-
-/// A reader of one table, which knows where to point.
-struct Place<'d, 't> {
-    doc: &'d Document<'t>,
-    table: Option<&'d DeTable<'t>>,
-    span: Range<usize>,
-}
-
-impl<'d, 't> Place<'d, 't> {
-    fn top(doc: &'d Document<'t>, table: &'d DeTable<'t>) -> Self {
-        Self {
-            doc,
-            table: Some(table),
-            span: 0..0,
-        }
-    }
-
-    fn below(&self, key: &str) -> Self {
-        let table = self.table.and_then(|table| subtable(table, key));
-        Self {
-            doc: self.doc,
-            table,
-            span: self.key(key),
-        }
-    }
-
-    /// The position of a key, or of the table where the key is missing.
-    fn key(&self, key: &str) -> Range<usize> {
-        let span = self.table.and_then(|table| key_span(table, key));
-        span.unwrap_or_else(|| self.span.clone())
-    }
-
-    fn fault(&self, key: &str, message: impl Into<String>) -> Fault {
-        self.doc.fault(self.key(key), message)
-    }
-
-    fn required<T>(&self, key: &str, value: Option<T>) -> Result<T, Fault> {
-        value.ok_or_else(|| self.fault(key, format!("the key `{key}` is missing here")))
-    }
-
-    fn forbidden<T>(&self, key: &str, value: Option<&T>) -> Result<(), Fault> {
-        match value {
-            None => Ok(()),
-            Some(_) => Err(self.fault(key, format!("the key `{key}` does not belong here"))),
-        }
-    }
-}
 
 pub(super) fn interpret(
     doc: &Document<'_>,
@@ -300,87 +254,4 @@ fn features(
 fn flags(place: &Place<'_, '_>, flags: &[String]) -> Result<Vec<String>, Fault> {
     rustflags::normalise(flags.iter().map(String::as_str))
         .map_err(|(_, error)| place.fault("rustflags", error.to_string()))
-}
-
-/// What must hold between the parts.
-fn check(place: &Place<'_, '_>, lock: &Lock) -> Result<(), Fault> {
-    let system = lock.channel == Channel::System;
-    if system && !lock.archives.is_empty() {
-        return Err(place.fault("archives", "the system's toolchain has no archives"));
-    }
-    if !system {
-        if lock.hosts.is_empty() {
-            return Err(place.fault("hosts", "`hosts` is empty"));
-        }
-        for host in &lock.hosts {
-            for name in ["rustc", "cargo", "rust-std"] {
-                require_archive(place, lock, name, Some(host))?;
-            }
-        }
-    }
-    for (name, target) in &lock.targets {
-        check_target(place, lock, name, target)?;
-    }
-    Ok(())
-}
-
-fn check_target(
-    top: &Place<'_, '_>,
-    lock: &Lock,
-    name: &Triple,
-    target: &LockedTarget,
-) -> Result<(), Fault> {
-    let place = top.below("targets").below(name.as_str());
-    let system = lock.channel == Channel::System;
-    match &target.source {
-        LockedSource::Download if system => {
-            Err(place.fault("source", "the system's toolchain downloads nothing"))
-        }
-        LockedSource::System if !system => {
-            Err(place.fault("source", "only the channel `system` has targets of its own"))
-        }
-        LockedSource::Download => require_archive(top, lock, "rust-std", Some(name)),
-        LockedSource::System => Ok(()),
-        LockedSource::Build { hosts, .. } => {
-            let missing = lock.hosts.iter().find(|host| !hosts.contains_key(host));
-            if let Some(host) = missing {
-                return Err(place.fault("hosts", format!("the host `{host}` is missing here")));
-            }
-            let any = system && lock.hosts.is_empty();
-            if let Some(host) = hosts
-                .keys()
-                .find(|host| !any && !lock.hosts.contains(*host))
-            {
-                let message = format!("`{host}` is none of the lock's hosts");
-                return Err(place.below("hosts").fault(host.as_str(), message));
-            }
-            if hosts.is_empty() {
-                return Err(place.fault("hosts", "the key `hosts` is missing here"));
-            }
-            if system {
-                return Ok(());
-            }
-            require_archive(top, lock, "rust-src", None)
-        }
-    }
-}
-
-fn require_archive(
-    place: &Place<'_, '_>,
-    lock: &Lock,
-    name: &str,
-    target: Option<&Triple>,
-) -> Result<(), Fault> {
-    let found = lock
-        .archives
-        .keys()
-        .any(|id| id.name.as_str() == name && id.target.as_ref() == target);
-    if found {
-        return Ok(());
-    }
-    let triple = target.map_or("*", Triple::as_str);
-    Err(place.fault(
-        "archives",
-        format!("the archive `{name}` for `{triple}` is missing"),
-    ))
 }

@@ -4,8 +4,10 @@
 //! meaning and reported by field, never by a hash of the manifest file.
 //! No I/O: text in, value out, and back, byte for byte reproducible.
 
+mod check;
 mod diff;
 mod interpret;
+mod place;
 mod read;
 pub mod schema;
 mod write;
@@ -197,3 +199,6 @@ impl Lock {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,7 @@ pub(super) struct RawLock {
 /// `manifest-digest`; the system's has `commit`, `cargo` and `rust-src`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Toolchain", deny_unknown_fields, extend("required" = ["rustc"]))]
 pub(super) struct RawToolchain {
     /// The day of the channel manifest.
     #[schemars(with = "Option<String>")]
@@ -98,7 +98,7 @@ pub(super) struct RawToolchain {
 /// One archive in the formats that upstream offers.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Archive", deny_unknown_fields, extend("required" = []))]
 pub(super) struct RawArchive {
     /// Path of the `.tar.xz` below the dist server's root.
     #[schemars(with = "Option<String>")]
@@ -117,7 +117,7 @@ pub(super) struct RawArchive {
 /// One target: what was asked for, and what it was resolved to.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Target", deny_unknown_fields, extend("required" = ["source", "request"]))]
 pub(super) struct RawTarget {
     /// How the target is obtained.
     pub(super) source: RawSource,
@@ -137,6 +137,7 @@ pub(super) struct RawTarget {
 /// How a target is obtained.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "Source")]
 pub(super) enum RawSource {
     /// Upstream's rust-std.
     Download,
@@ -149,7 +150,7 @@ pub(super) enum RawSource {
 /// What the manifest asked for, its defaults merged in.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Request", deny_unknown_fields, extend("required" = ["strategy"]))]
 pub(super) struct RawRequest {
     /// The strategy.
     pub(super) strategy: Strategy,
@@ -184,7 +185,7 @@ pub(super) struct RawRequest {
 /// The options of a build, defaults filled in.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Options", deny_unknown_fields, extend("required" = ["crates", "features", "opt-level", "debug", "codegen-units", "embed-bitcode", "rustflags"]))]
 pub(super) struct RawOptions {
     /// The crates.
     #[schemars(schema_with = "crates_schema")]
@@ -212,7 +213,7 @@ pub(super) struct RawOptions {
 /// A compiled target on one host.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Build", deny_unknown_fields, extend("required" = ["key"]))]
 pub(super) struct RawBuild {
     /// Key of the recipe.
     #[schemars(schema_with = "blake3_schema")]
@@ -296,12 +297,12 @@ mod tests {
         let types = &schema["$defs"];
         for (schema, keys) in [
             (&schema, LOCK_KEYS),
-            (&types["RawToolchain"], TOOLCHAIN_KEYS),
-            (&types["RawArchive"], ARCHIVE_KEYS),
-            (&types["RawTarget"], TARGET_KEYS),
-            (&types["RawRequest"], REQUEST_KEYS),
-            (&types["RawOptions"], OPTION_KEYS),
-            (&types["RawBuild"], BUILD_KEYS),
+            (&types["Toolchain"], TOOLCHAIN_KEYS),
+            (&types["Archive"], ARCHIVE_KEYS),
+            (&types["Target"], TARGET_KEYS),
+            (&types["Request"], REQUEST_KEYS),
+            (&types["Options"], OPTION_KEYS),
+            (&types["Build"], BUILD_KEYS),
         ] {
             let properties = schema["properties"].as_object().unwrap();
             let mut have: Vec<&str> = properties.keys().map(String::as_str).collect();

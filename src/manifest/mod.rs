@@ -87,3 +87,6 @@ impl TargetRequest {
         .find_map(|(key, mentioned)| mentioned.then_some(key))
     }
 }
+
+#[cfg(test)]
+mod tests;

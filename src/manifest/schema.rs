@@ -9,6 +9,9 @@ use toml::Spanned;
 
 use crate::types::{Panic, Strategy};
 
+// schemars takes an optional field with a schema of its own for a required one,
+// so every type says itself what is required.
+
 /// The JSON Schema of `sysroot.toml`.
 pub fn manifest() -> serde_json::Value {
     schemars::schema_for!(RawManifest).to_value()
@@ -20,7 +23,7 @@ pub(super) type Texts = Spanned<Vec<Text>>;
 /// What a project asks for: its compiler, and the targets it is built for.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(title = "sysroot.toml", deny_unknown_fields)]
+#[schemars(title = "sysroot.toml", deny_unknown_fields, extend("required" = ["toolchain"]))]
 pub(super) struct RawManifest {
     /// Which compiler, on which machines.
     pub(super) toolchain: Option<RawToolchain>,
@@ -38,7 +41,7 @@ pub(super) struct RawManifest {
 /// Which compiler, on which machines.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields)]
+#[schemars(rename = "Toolchain", deny_unknown_fields, extend("required" = ["channel"]))]
 pub(super) struct RawToolchain {
     /// A dated nightly or beta, a release, or `system` for the toolchain that
     /// is already on the machine.
@@ -56,10 +59,10 @@ pub(super) struct RawToolchain {
 
 macro_rules! target_keys {
     ($(#[$doc:meta])* $name:ident { $($extra:tt)* }) => {
-        $(#[$doc])*
         #[derive(Default, Deserialize, JsonSchema)]
+        $(#[$doc])*
         #[serde(rename_all = "kebab-case")]
-        #[schemars(deny_unknown_fields)]
+        #[schemars(deny_unknown_fields, extend("required" = []))]
         #[allow(dead_code, reason = "of the defaults' type only the schema is used")]
         pub(super) struct $name {
             /// `download` takes upstream's rust-std, `build` compiles from
@@ -103,6 +106,7 @@ macro_rules! target_keys {
 
 target_keys! {
     /// One target.
+    #[schemars(rename = "Target")]
     RawTarget {
         /// A custom target spec: a `.json` file, relative to this file, whose
         /// stem is the target's name.
@@ -113,6 +117,7 @@ target_keys! {
 
 target_keys! {
     /// Keys for every target that does not have them itself.
+    #[schemars(rename = "Defaults")]
     RawDefaults {}
 }
 
@@ -262,13 +267,13 @@ mod tests {
         let schema = manifest();
         assert_eq!(properties(&schema), sorted(MANIFEST_KEYS));
         let types = &schema["$defs"];
-        assert_eq!(properties(&types["RawToolchain"]), sorted(TOOLCHAIN_KEYS));
-        assert_eq!(properties(&types["RawTarget"]), sorted(TARGET_KEYS));
+        assert_eq!(properties(&types["Toolchain"]), sorted(TOOLCHAIN_KEYS));
+        assert_eq!(properties(&types["Target"]), sorted(TARGET_KEYS));
         let defaults: Vec<_> = sorted(TARGET_KEYS)
             .into_iter()
             .filter(|key| *key != "spec")
             .collect();
-        assert_eq!(properties(&types["RawDefaults"]), defaults);
+        assert_eq!(properties(&types["Defaults"]), defaults);
         let builds: Vec<_> = TARGET_KEYS.iter().filter(|k| **k != "strategy").collect();
         assert_eq!(builds, BUILD_KEYS.iter().collect::<Vec<_>>());
     }

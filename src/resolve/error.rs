@@ -219,9 +219,10 @@ fn did_you_mean(nearest: &[String]) -> Option<String> {
     })
 }
 
+/// One change a line, indented.
 fn list(changes: &[Republished]) -> String {
-    changes
-        .iter()
-        .map(|change| format!("\n  {change}"))
-        .collect()
+    changes.iter().fold(String::new(), |list, change| {
+        list + "
+  " + &change.to_string()
+    })
 }

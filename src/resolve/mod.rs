@@ -5,6 +5,7 @@
 //! Either everything asked for is found, or there is no lock.
 
 mod channel_manifest;
+mod channel_raw;
 mod dist;
 mod error;
 mod freshness;
@@ -172,3 +173,6 @@ fn fill_in_keys(lock: &mut Lock) -> Result<(), ResolveError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
