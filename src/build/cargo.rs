@@ -11,6 +11,7 @@
 //! | `--remap-path-prefix`                 | directories must not reach the compiled files              |
 //! | `-Zforce-unstable-if-unmarked`        | else private dependencies of std become importable         |
 //! | `-Zthreads`                           | the compiler's front end is most of the work, and serial   |
+//! | `GLIBC_TUNABLES`                      | fewer page faults                                          |
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +24,14 @@ use crate::types::{CrateSet, Panic, RecipeKey};
 
 /// Where build scripts and their linker are looked for.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Lets the C library's allocator ask the kernel for huge pages, and keep what
+/// it has: a compiler of `core` otherwise takes a quarter of a million page
+/// faults, 7 % of its time. Compilers with an allocator of their own, and other
+/// C libraries, do not read it; no result depends on it.
+const MALLOC: &str = "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:\
+                      glibc.malloc.trim_threshold=4294967296:\
+                      glibc.malloc.mmap_threshold=1073741824";
 
 /// The directories a cargo may write to.
 #[derive(Debug)]
@@ -77,7 +86,8 @@ impl Toolchain {
             .env("RUSTC_WORKSPACE_WRAPPER", "")
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_INCREMENTAL", "0")
-            .env("CARGO_TERM_COLOR", "never");
+            .env("CARGO_TERM_COLOR", "never")
+            .env("GLIBC_TUNABLES", MALLOC);
         command
     }
 
