@@ -211,8 +211,8 @@ fn channel_manifest(release: &Release, packed: &[Packed]) -> Table {
     let mut manifest = Table::new();
     manifest.insert("manifest-version".to_owned(), "2".into());
     manifest.insert("date".to_owned(), release.date.clone().into());
+    manifest.insert("renames".to_owned(), Value::Table(renames(&pkg)));
     manifest.insert("pkg".to_owned(), Value::Table(pkg));
-    manifest.insert("renames".to_owned(), Value::Table(renames()));
     manifest.insert("profiles".to_owned(), Value::Table(profiles()));
     manifest
 }
@@ -302,15 +302,16 @@ fn may_extend(package: &Package, host: &str) -> bool {
     }
 }
 
-fn renames() -> Table {
-    let renamed = ["clippy", "rustfmt", "miri", "llvm-tools"].map(|name| {
-        let to = Value::String(format!("{name}-preview"));
-        (
-            name.to_owned(),
-            Value::Table(Table::from_iter([("to".to_owned(), to)])),
-        )
+/// Short names of the components there are: rustup refuses others.
+fn renames(pkg: &Table) -> Table {
+    let short = pkg
+        .keys()
+        .filter_map(|name| Some((name, name.strip_suffix("-preview")?)));
+    let renamed = short.map(|(name, short)| {
+        let to = Table::from_iter([("to".to_owned(), Value::from(name.as_str()))]);
+        (short.to_owned(), Value::Table(to))
     });
-    Table::from_iter(renamed)
+    renamed.collect()
 }
 
 fn profiles() -> Table {

@@ -1,7 +1,8 @@
 //! Makes a dist tree from toolchains on the machine, or serves one.
 //!
 //! ```text
-//! make-dist build OUT [--cache DIR] [--level N] [--small-targets N] DATE=SOURCE...
+//! make-dist build OUT [--cache DIR] [--level N] [--small-targets N]
+//!                     [--copy-std TARGET] DATE=SOURCE...
 //! make-dist serve OUT [ADDRESS]
 //! ```
 //!
@@ -18,7 +19,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use support::dist::{DistTree, Release};
-use support::pack::{Content, Package, Packer};
+use support::pack::{Package, Packer};
 use support::serve::FileServer;
 use support::sources;
 
@@ -69,6 +70,7 @@ fn build(out: &Path, mut rest: &[&str]) -> io::Result<()> {
         level: 0,
     };
     let mut small_targets = 0;
+    let mut copied_std = None;
     let mut tree = DistTree::builder();
     loop {
         rest = match rest {
@@ -85,12 +87,21 @@ fn build(out: &Path, mut rest: &[&str]) -> io::Result<()> {
                 small_targets = number(count)? as usize;
                 rest
             }
+            ["--copy-std", target, rest @ ..] => {
+                copied_std = Some(*target);
+                rest
+            }
             [release, rest @ ..] => {
                 let (date, source) = release
                     .split_once('=')
                     .ok_or_else(|| invalid("DATE=SOURCE"))?;
                 let mut packages = packages_of(source, &packer.cache)?;
-                packages.extend(small_copies(&packages, small_targets));
+                let copies = (
+                    small_copies(&packages, small_targets),
+                    std_copy(&packages, copied_std),
+                );
+                packages.extend(copies.0);
+                packages.extend(copies.1);
                 tree = tree.release(Release::nightly(date).packages(packages));
                 rest
             }
@@ -127,25 +138,35 @@ fn packages_of(source: &str, cache: &Path) -> io::Result<Vec<Package>> {
 /// `rust-std` of many targets: each the host's core and alloc under another
 /// name. They stand for size and number; nothing can be compiled with them.
 fn small_copies(packages: &[Package], count: usize) -> Vec<Package> {
-    let std = packages.iter().find(|package| package.name == "rust-std");
-    let Some((std, host)) = std.and_then(|std| Some((std, std.target.as_deref()?))) else {
-        return Vec::new();
+    let is_small = |path: &str| path.contains("/libcore-") || path.contains("/liballoc-");
+    let is_rlib = |path: &str| {
+        Path::new(path)
+            .extension()
+            .is_some_and(|kind| kind == "rlib")
     };
-    let copies = SMALL_TARGETS.iter().take(count).map(|target| {
-        let mut copy = Package::new("rust-std", Some(target)).version(&std.version, &std.commit);
-        let is_small = |path: &str| path.contains("/libcore-") || path.contains("/liballoc-");
-        let files = std.files.iter().filter(|(path, entry)| {
-            is_small(path)
-                && Path::new(path)
-                    .extension()
-                    .is_some_and(|kind| kind == "rlib")
-                && matches!(entry.content, Content::File(_))
-        });
-        copy.files
-            .extend(files.map(|(path, entry)| (path.replace(host, target), entry.clone())));
-        copy
-    });
-    copies.collect()
+    let targets = SMALL_TARGETS.iter().take(count);
+    targets
+        .filter_map(|target| renamed_std(packages, target, |path| is_small(path) && is_rlib(path)))
+        .collect()
+}
+
+/// All of the host's `rust-std` under another target's name.
+fn std_copy(packages: &[Package], target: Option<&str>) -> Option<Package> {
+    renamed_std(packages, target?, |_| true)
+}
+
+fn renamed_std(
+    packages: &[Package],
+    target: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Option<Package> {
+    let std = packages.iter().find(|package| package.name == "rust-std")?;
+    let host = std.target.as_deref()?;
+    let mut copy = Package::new("rust-std", Some(target)).version(&std.version, &std.commit);
+    let files = std.files.iter().filter(|(path, _)| wanted(path));
+    copy.files
+        .extend(files.map(|(path, entry)| (path.replace(host, target), entry.clone())));
+    Some(copy)
 }
 
 /// Serves until it is ended; the first line of output is the address.
