@@ -350,3 +350,44 @@ fn case_077_bytes_of_a_wrong_hash_reach_no_decoder() {
     assert_eq!(error.class(), Class::Integrity);
     assert_eq!(world.disk(), 0, "the refused bytes are gone");
 }
+
+/// Writes as upstream's installer does: the `tar` crate's GNU headers.
+fn as_upstream(files: &[(&str, &[u8], u32)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut append = |path: &str, kind, mode, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_mtime(1);
+        header.set_size(content.len() as u64);
+        builder.append_data(&mut header, path, content).unwrap();
+    };
+    for dir in [crate::archive::TOP, DIR] {
+        append(dir, tar::EntryType::Directory, 0o755, b"");
+    }
+    for (path, content, mode) in files {
+        append(path, tar::EntryType::Regular, *mode, content);
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn archives_written_by_another_writer_are_read() {
+    let long = format!("lib/{}core.rs", "portable-simd/".repeat(12));
+    let manifest = format!("file:{long}\nfile:bin/tool\n");
+    let top = |name: &str| format!("{}/{name}", crate::archive::TOP);
+    let tar = as_upstream(&[
+        (&format!("{DIR}/bin/tool"), b"tool", 0o755),
+        (&top("components"), b"demo-t\n", 0o644),
+        (&format!("{DIR}/manifest.in"), manifest.as_bytes(), 0o644),
+        (&format!("{DIR}/{long}"), b"mod core;", 0o644),
+        (&top("rust-installer-version"), b"3\n", 0o644),
+    ]);
+    let listing = take(&tar).unwrap();
+    let found: Vec<_> = listing
+        .entries()
+        .iter()
+        .map(|e| (e.path.as_str(), e.executable))
+        .collect();
+    assert_eq!(found, [("bin/tool", true), (long.as_str(), false)]);
+}
