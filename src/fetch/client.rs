@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 
 use super::error::{Fault, FetchError};
+use super::meter::{Meter, Running};
 use super::options::Options;
 use super::partial::Partial;
-use super::reply::{Ask, Resume, Served, Sink};
+use super::range::Resume;
+use super::reply::{Ask, Served, Sink};
 use super::server::{DistServer, Location, shown};
 use super::transport::Transport;
 use super::{hash_file, local, retry};
@@ -158,7 +159,7 @@ impl Client {
         let mut file = Partial::open(partial, sha256, limit)?;
         let _running = Running::start(&self.meter);
         let counted = |bytes| {
-            self.meter().bytes += bytes;
+            self.meter().add(bytes);
             progress(bytes);
         };
         if file.sha256() == sha256 {
@@ -239,57 +240,6 @@ impl Client {
 
     fn meter(&self) -> std::sync::MutexGuard<'_, Meter> {
         self.meter.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Bytes and the time in which at least one download was under way.
-#[derive(Default)]
-struct Meter {
-    bytes: u64,
-    busy: Duration,
-    running: Option<(u32, Instant)>,
-}
-
-impl Meter {
-    /// Fewer bytes than this say more about latency than about the rate.
-    const SAMPLE: u64 = 1 << 20;
-
-    fn rate(&self) -> Option<f64> {
-        let now = self
-            .running
-            .map_or(Duration::ZERO, |(_, since)| since.elapsed());
-        let seconds = (self.busy + now).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let rate = self.bytes as f64 / seconds;
-        (self.bytes >= Self::SAMPLE && seconds > 0.0).then_some(rate)
-    }
-}
-
-/// Counts as a download under way while it lives.
-struct Running<'a>(&'a Mutex<Meter>);
-
-impl<'a> Running<'a> {
-    fn start(meter: &'a Mutex<Meter>) -> Self {
-        let mut inner = meter.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.running = match inner.running {
-            Some((count, since)) => Some((count + 1, since)),
-            None => Some((1, Instant::now())),
-        };
-        Self(meter)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.running = match inner.running {
-            Some((count, since)) if count > 1 => Some((count - 1, since)),
-            Some((_, since)) => {
-                inner.busy += since.elapsed();
-                None
-            }
-            None => None,
-        };
     }
 }
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::Digest as _;
 
-use super::reply::{Resume, Sink};
+use super::range::Resume;
+use super::reply::Sink;
 use crate::sys::fs::{self, FsError};
 use crate::types::Sha256;
 

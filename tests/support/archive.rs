@@ -103,10 +103,8 @@ pub const DIR: &str = "demo-nightly-t/demo-t";
 
 /// A good archive of component `demo` for target `t`, without the tar's end.
 pub fn component(files: &[(&str, &[u8])]) -> Tar {
-    let manifest: String = files
-        .iter()
-        .map(|(name, _)| format!("file:{name}\n"))
-        .collect();
+    let lines = files.iter().map(|(name, _)| ["file:", name, "\n"].concat());
+    let manifest: String = lines.collect();
     let mut tar = preamble(manifest.as_bytes());
     for (name, content) in files {
         tar = tar.file(&format!("{DIR}/{name}"), content);

@@ -259,7 +259,7 @@ pub fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<Step> 
 pub fn head(status: &str, headers: &[(&str, &str)], length: u64) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n");
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.push_str(&[name, ": ", value, "\r\n"].concat());
     }
     text.push_str("\r\n");
     text.into_bytes()
