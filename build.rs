@@ -1,4 +1,8 @@
 //! Tells the crate which target it is compiled for.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts through the environment"
+)]
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

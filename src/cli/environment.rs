@@ -65,7 +65,7 @@ pub(super) fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode, Cli
     };
     let mut command = process::inherited(&resolve(program, &variables));
     command.args(arguments).envs(variables);
-    let source = become_process(&mut command)?;
+    let source = become_process(&mut command);
     Err(OpsError::Run {
         program: program.to_string_lossy().into_owned(),
         source,
@@ -92,18 +92,18 @@ fn resolve(program: &OsString, variables: &[(&str, OsString)]) -> OsString {
 
 /// Replaces this process by the command; returns only if that fails.
 #[cfg(unix)]
-fn become_process(command: &mut std::process::Command) -> Result<std::io::Error, CliError> {
+fn become_process(command: &mut std::process::Command) -> std::io::Error {
     use std::os::unix::process::CommandExt as _;
-    Ok(command.exec())
+    command.exec()
 }
 
 /// Runs the command and ends with its exit code.
 #[cfg(not(unix))]
-fn become_process(command: &mut std::process::Command) -> Result<std::io::Error, CliError> {
+fn become_process(command: &mut std::process::Command) -> std::io::Error {
     match command.status() {
         #[expect(clippy::exit, reason = "the command's exit code is ours")]
         Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-        Err(e) => Ok(e),
+        Err(e) => e,
     }
 }
 

@@ -72,8 +72,8 @@ struct Session<'a> {
 
 fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     match &cli.command {
-        Command::Completions { shell } => return completions(*shell),
-        Command::Schema { file } => return schema(*file, terminal),
+        Command::Completions { shell } => return Ok(completions(*shell)),
+        Command::Schema { file } => return Ok(schema(*file, terminal)),
         _ => {}
     }
     let jobs = if let Command::Sync(args) = &cli.command {
@@ -111,19 +111,19 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     }
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<ExitCode, CliError> {
+fn completions(shell: clap_complete::Shell) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sysroot", &mut script);
     terminal::write_out(String::from_utf8_lossy(&script).trim_end());
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
-fn schema(file: SchemaFile, terminal: Terminal) -> Result<ExitCode, CliError> {
+fn schema(file: SchemaFile, terminal: Terminal) -> ExitCode {
     let schema = match file {
         SchemaFile::Manifest => crate::manifest::schema::manifest(),
         SchemaFile::Lock => crate::lock::schema::lock(),
     };
     terminal.object(&schema);
     terminal.result(&format!("{schema:#}"));
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }

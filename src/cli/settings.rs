@@ -168,17 +168,15 @@ fn jobs_setting(flag: Option<u16>) -> Result<usize, SettingsError> {
     let Some(value) = text(name)? else {
         return Ok(std::thread::available_parallelism().map_or(1, usize::from));
     };
-    match value.parse::<u16>() {
-        Ok(jobs @ 1..=1024) => Ok(usize::from(jobs)),
-        _ => {
-            let reason = "expected a number from 1 to 1024".to_owned();
-            Err(SettingsError::Variable {
-                name,
-                value,
-                reason,
-            })
-        }
+    if let Ok(jobs @ 1..=1024) = value.parse::<u16>() {
+        return Ok(usize::from(jobs));
     }
+    let reason = "expected a number from 1 to 1024".to_owned();
+    Err(SettingsError::Variable {
+        name,
+        value,
+        reason,
+    })
 }
 
 fn link_mode() -> Result<LinkMode, SettingsError> {

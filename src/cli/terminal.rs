@@ -97,11 +97,12 @@ pub(super) fn print_error(error: &dyn Diagnostic, terminal: Terminal) {
     };
     let mut cause = error.source();
     while let Some(e) = cause {
-        text.push_str(&format!("\n  caused by: {}", indent(&e.to_string())));
+        text += "\n  caused by: ";
+        text += &indent(&e.to_string());
         cause = e.source();
     }
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("\n\n{HINT}hint:{HINT:#} {hint}"));
+        text = format!("{text}\n\n{HINT}hint:{HINT:#} {hint}");
     }
     write_err(&text);
 }

@@ -196,7 +196,9 @@ fn names(triples: &[Triple]) -> String {
 }
 
 fn bullets(lines: &[impl std::fmt::Display]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
+    lines.iter().fold(String::new(), |text, line| {
+        text + "\n  " + &line.to_string()
+    })
 }
 
 impl Diagnostic for OpsError {

@@ -93,10 +93,10 @@ fn add_system(cx: &Context<'_>, plan: &Plan, wanted: &mut Wanted) -> Result<(), 
         .to_owned();
     let mut add = |path: &str, content: Content| {
         // The paths are literals and checked target names.
-        if let Ok(path) = path.parse() {
-            if !wanted.areas.iter().any(|area| area.path == path) {
-                wanted.areas.push(Area { path, content });
-            }
+        if let Ok(path) = path.parse()
+            && !wanted.areas.iter().any(|area| area.path == path)
+        {
+            wanted.areas.push(Area { path, content });
         }
     };
     let compiled: Vec<&Triple> = plan
