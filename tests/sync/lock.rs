@@ -1,5 +1,4 @@
 //! When a lock is written, when it is refused, and what is said about it.
-#![expect(clippy::disallowed_methods, reason = "tests")]
 
 use std::fs;
 

@@ -1,8 +1,4 @@
 //! A small dist tree, and what `sync` does with it.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "what the tests do is no business of the tool's file layer"
-)]
 
 mod lock;
 mod output;

@@ -1,5 +1,4 @@
 //! What the output holds, and what is left alone.
-#![expect(clippy::disallowed_methods, reason = "tests")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -177,7 +176,7 @@ fn case_117_edits_of_the_output_are_found_and_undone() {
             std::os::unix::fs::symlink(&copy, p).unwrap();
         }),
         ("joined by a stranger", |p| {
-            fs::write(p.with_file_name("libextra.rlib"), "x").unwrap()
+            fs::write(p.with_file_name("libextra.rlib"), "x").unwrap();
         }),
     ];
     for (what, edit) in edits {

@@ -1,5 +1,4 @@
 //! Several processes, closed pipes, and environments that are not as usual.
-#![expect(clippy::disallowed_methods, reason = "tests")]
 
 use std::fs;
 use std::process::Stdio;

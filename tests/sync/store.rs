@@ -1,5 +1,4 @@
 //! The store: shared, checked, and healed.
-#![expect(clippy::disallowed_methods, reason = "tests")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
