@@ -189,9 +189,14 @@ impl Invocation<'_> {
         }
         flags.extend(self.options.rustflags.iter().cloned());
         let to = format!("/rustc/{}", self.toolchain.version.commit);
-        for from in [&self.workspace.sources, &self.workspace.root] {
-            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-        }
+        // The last is where cargo unpacks what it fetched.
+        let own = [
+            &self.workspace.sources,
+            &self.workspace.root,
+            &self.places.home,
+        ];
+        let remap = |from: &PathBuf| format!("--remap-path-prefix={}={to}", from.display());
+        flags.extend(own.map(remap));
         flags
     }
 }
