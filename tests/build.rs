@@ -636,3 +636,40 @@ fn std_for_the_host_is_built_and_its_programs_run() {
     let output = Command::new(&program).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "true\n");
 }
+
+#[test]
+fn cargo_passes_each_panic_strategy_on() {
+    use sysroot::types::Panic;
+    for (panic, expected) in [
+        (None, ""),
+        (Some(Panic::Unwind), "-Cpanic=unwind"),
+        (Some(Panic::Abort), "panic=abort"),
+        (Some(Panic::ImmediateAbort), "-Cpanic=immediate-abort"),
+    ] {
+        let setup = Setup::new();
+        let seen = setup.path("seen");
+        let body = format!(
+            "case \"$*\" in *build_script_build*) exec {} \"$@\";; *'--crate-name core '*) echo \
+             \"$@\" > {};; esac; exit 1",
+            toolchain().rustc.display(),
+            seen.display()
+        );
+        let mut options = core_only();
+        options.panic = panic;
+        let job = Job {
+            target: &SMALL.parse().unwrap(),
+            spec: None,
+            options: &options,
+            key: sysroot::types::RecipeKey::from_bytes([7; 32]),
+            out: setup.dir.path(),
+        };
+        let builder = setup.builder(fake_toolchain(&setup, &body)).unwrap();
+        builder.build(&job).unwrap_err();
+        let arguments = fs::read_to_string(seen).unwrap();
+        let flags: Vec<_> = arguments
+            .split(' ')
+            .filter(|a| a.contains("panic="))
+            .collect();
+        assert_eq!(flags.join(" ").trim(), expected, "{arguments}");
+    }
+}

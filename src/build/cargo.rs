@@ -189,9 +189,14 @@ impl Invocation<'_> {
         }
         flags.extend(self.options.rustflags.iter().cloned());
         let to = format!("/rustc/{}", self.toolchain.version.commit);
-        for from in [&self.workspace.sources, &self.workspace.root] {
-            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-        }
+        // The last is where cargo unpacks what it fetched.
+        let own = [
+            &self.workspace.sources,
+            &self.workspace.root,
+            &self.places.home,
+        ];
+        let remap = |from: &PathBuf| format!("--remap-path-prefix={}={to}", from.display());
+        flags.extend(own.map(remap));
         flags
     }
 }
@@ -242,4 +247,111 @@ pub(super) fn package_manifest(library: &Path, package: &str) -> PathBuf {
         other => other,
     };
     library.join(dir).join("Cargo.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::toolchain::RustcVersion;
+    use crate::types::{OptLevel, Profile};
+
+    fn command(spec: Spec, change: impl Fn(&mut BuildOptions)) -> (Vec<String>, Vec<String>) {
+        let toolchain = Toolchain {
+            rustc: "/t/bin/rustc".into(),
+            cargo: "/t/bin/cargo".into(),
+            rust_src: "/t/src".into(),
+            version: RustcVersion {
+                first_line: "rustc 1.96.0 (abc 2026-05-25)".into(),
+                release: "1.96.0".into(),
+                commit: "abc".into(),
+                host: "x86_64-unknown-linux-gnu".parse().unwrap(),
+            },
+            cargo_version: "cargo 1.96.0".into(),
+        };
+        let workspace = Workspace {
+            root: "/w/vendored".into(),
+            sources: "/real/src".into(),
+            vendored: true,
+        };
+        let places = Places {
+            home: "/w/home".into(),
+            tmp: "/w/tmp".into(),
+        };
+        let mut options = BuildOptions::new(None, [].into(), Profile::default(), Vec::new());
+        change(&mut options);
+        let invocation = Invocation {
+            toolchain: &toolchain,
+            workspace: &workspace,
+            places: &places,
+            options: &options,
+            key: RecipeKey::from_bytes([1; 32]),
+            target: Path::new("thumbv6m-none-eabi"),
+            spec,
+            target_dir: Path::new("/w/target"),
+            features: &[],
+            threads: 2,
+        };
+        let command = invocation.command();
+        let text = |s: &std::ffi::OsStr| s.to_str().unwrap().to_owned();
+        (
+            command.get_args().map(text).collect(),
+            invocation.rustflags(),
+        )
+    }
+
+    #[test]
+    fn every_directory_is_remapped_and_the_users_flags_come_last_of_the_others() {
+        let (_, flags) = command(Spec::BuiltIn, |o| {
+            o.rustflags = vec!["-Ctarget-cpu=x".into()];
+        });
+        assert_eq!(
+            flags,
+            [
+                "-Zforce-unstable-if-unmarked",
+                "-Cembed-bitcode=yes",
+                "-Zthreads=2",
+                "-Ctarget-cpu=x",
+                "--remap-path-prefix=/real/src=/rustc/abc",
+                "--remap-path-prefix=/w/vendored=/rustc/abc",
+                "--remap-path-prefix=/w/home=/rustc/abc",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_panic_strategy_reaches_the_compiler_in_its_own_way() {
+        let with = |panic| command(Spec::BuiltIn, move |o| o.panic = panic);
+        let has = |list: &[String], text: &str| list.iter().any(|item| item == text);
+        let (arguments, flags) = with(None);
+        assert!(!arguments.iter().chain(&flags).any(|a| a.contains("panic")));
+        assert!(has(
+            &with(Some(Panic::Abort)).0,
+            "profile.release.panic=\"abort\""
+        ));
+        let (arguments, flags) = with(Some(Panic::Unwind));
+        assert!(has(
+            &arguments,
+            "profile.release.rustflags=[\"-Cpanic=unwind\"]"
+        ));
+        assert!(
+            has(&arguments, "-Zprofile-rustflags") && !flags.iter().any(|f| f.contains("panic"))
+        );
+        let (_, flags) = with(Some(Panic::ImmediateAbort));
+        assert!(has(&flags, "-Cpanic=immediate-abort") && has(&flags, "-Zunstable-options"));
+    }
+
+    #[test]
+    fn profile_values_are_written_as_toml() {
+        let (arguments, _) = command(Spec::JsonUnstable, |o| o.opt_level = OptLevel::Size);
+        for expected in [
+            "-Zjson-target-spec",
+            "profile.release.opt-level=\"s\"",
+            "profile.release.debug=\"none\"",
+            "profile.release.codegen-units=1",
+        ] {
+            assert!(arguments.iter().any(|a| a == expected), "{expected}");
+        }
+        let (arguments, _) = command(Spec::BuiltIn, |o| o.opt_level = OptLevel::Number(2));
+        assert!(arguments.iter().any(|a| a == "profile.release.opt-level=2"));
+    }
 }

@@ -32,7 +32,7 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    /// Lays the workspace out below `root`, which must not exist.
+    /// Lays the workspace out below `root`, in place of one that failed.
     ///
     /// With `may_fetch`, sources without any vendored crate are left to cargo
     /// and the network; else stubs stand in for what is missing.
@@ -43,6 +43,7 @@ impl Workspace {
     ) -> Result<Self, VendorError> {
         let sources = fs::at("resolve", rust_src, rust_src.canonicalize())?;
         let (from, to) = (sources.join("library"), root.join("library"));
+        fs::remove_dir_all(root)?;
         fs::create_dir_all(&to)?;
         for name in fs::list(&from)? {
             match name.to_str() {
