@@ -15,8 +15,9 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
-use support::dist::{DistTree, Release};
+use support::dist::{DistTree, FOREIGN, REAL_DATES, Release};
 use support::pack::{Package, Packer, sha256};
+use support::rustup::Rustup;
 use support::serve::FileServer;
 
 const HOST: &str = "x86_64-unknown-linux-gnu";
@@ -131,48 +132,19 @@ fn rustup_installs_from_it() {
     let dir = tempfile::tempdir().unwrap();
     let tree = tree(dir.path());
     let server = FileServer::start(tree.root()).unwrap();
-    let home = dir.path().join("rustup");
-    let rustup = |arguments: &[&str]| {
-        let output = Command::new("rustup")
-            .args(arguments)
-            .env_remove("RUSTUP_TOOLCHAIN")
-            .env("RUSTUP_DIST_SERVER", server.url())
-            .env("RUSTUP_HOME", &home)
-            .env("CARGO_HOME", dir.path().join("cargo"))
-            .output()
-            .expect("scripts/test installs rustup");
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
+    let rustup = Rustup::new(dir.path(), &server.url());
     let toolchain = format!("nightly-{DATE}");
-    rustup(&[
-        "toolchain",
-        "install",
-        &toolchain,
-        "--profile",
-        "minimal",
-        "--no-self-update",
-    ]);
-    rustup(&[
-        "target",
-        "add",
-        "thumbv7m-none-eabi",
-        "--toolchain",
-        &toolchain,
-    ]);
-    rustup(&[
-        "component",
-        "add",
-        "rust-src",
-        "clippy",
-        "--toolchain",
-        &toolchain,
-    ]);
+    let run = |words: &[&str]| {
+        let arguments = [words, &["--toolchain", &toolchain]].concat();
+        rustup.run(&arguments).unwrap();
+    };
+    rustup
+        .install(&toolchain)
+        .expect("scripts/test installs rustup");
+    run(&["target", "add", "thumbv7m-none-eabi"]);
+    run(&["component", "add", "rust-src", "clippy"]);
 
-    let installed = home.join(format!("toolchains/{toolchain}-{HOST}"));
+    let installed = rustup.toolchain(&format!("{toolchain}-{HOST}"));
     for package in packages() {
         for path in package.files.keys() {
             assert!(installed.join(path).is_file(), "{path} is missing");
@@ -214,4 +186,71 @@ fn the_server_answers_ranges_and_refuses_to_leave_its_root() {
     assert!(get("/file", "Range: bytes=10-\r\n").starts_with("HTTP/1.1 416 "));
     assert!(get("/../secret", "").starts_with("HTTP/1.1 404 "));
     assert!(get("/", "").starts_with("HTTP/1.1 404 "));
+}
+
+#[test]
+fn the_real_toolchain_compiles_for_two_processors() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = DistTree::real(dir.path()).unwrap();
+    let server = FileServer::start(tree.root()).unwrap();
+    let rustup = Rustup::new(dir.path(), &server.url());
+    let toolchain = format!("nightly-{}", REAL_DATES[0]);
+    rustup.install(&toolchain).unwrap();
+    let add = ["target", "add", FOREIGN, "--toolchain", &toolchain];
+    rustup.run(&add).unwrap();
+
+    let toolchain = rustup.toolchain(&format!("{toolchain}-{HOST}"));
+    let source = dir.path().join("hello.rs");
+    std::fs::write(
+        &source,
+        "fn main() { print!(\"{}\", std::env::consts::ARCH) }",
+    )
+    .unwrap();
+    let compile = |name: &str, arguments: &[&str]| {
+        let program = dir.path().join(name);
+        let mut rustc = Command::new(toolchain.join("bin/rustc"));
+        rustc.arg(&source).arg("-o").arg(&program).args(arguments);
+        output(&mut rustc);
+        program
+    };
+    let own = compile("own", &[]);
+    assert_eq!(output(&mut Command::new(own)), "x86_64");
+
+    let linker = [
+        "-Clinker=aarch64-linux-gnu-gcc",
+        "-Ctarget-feature=+crt-static",
+    ];
+    let foreign = compile("foreign", &[&["--target", FOREIGN], &linker[..]].concat());
+    let mut qemu = Command::new("qemu-aarch64-static");
+    assert_eq!(output(qemu.arg(foreign)), "aarch64");
+}
+
+#[test]
+fn the_second_day_lacks_a_component() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = DistTree::real(dir.path()).unwrap();
+    let server = FileServer::start(tree.root()).unwrap();
+    let rustup = Rustup::new(dir.path(), &server.url());
+    let toolchain = format!("nightly-{}", REAL_DATES[1]);
+    let add = [
+        "toolchain",
+        "install",
+        &toolchain,
+        "--target",
+        FOREIGN,
+        "--no-self-update",
+    ];
+    let error = rustup.run(&add).unwrap_err().to_string();
+    assert!(
+        error.contains("rust-std") && error.contains(FOREIGN),
+        "{error}"
+    );
+}
+
+/// What a program printed; it must have succeeded.
+fn output(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
 }
