@@ -171,11 +171,14 @@ theirs=$(instructions "$rustup" target add --toolchain "nightly-$date" "${small[
 
 printf '\nMedians of %d rounds, %s cores, %s toolchain, xz level %s, %s.\n\n' \
     "$rounds" "$(nproc)" "$source" "$level" "$("$rustup" --version 2>/dev/null)"
-echo '| | sysroot | other | ratio | wanted |'
-echo '| --- | ---: | ---: | ---: | --- |'
-row 'cold sync by download / `rustup toolchain install`' "$(median sysroot-cold 1)" "$(median rustup-cold 1)" '<= 0.5' 1 s
-row 'its peak memory' "$(median sysroot-cold 2)" "$(median rustup-cold 2)" '<= 1' 0.0009765625 MiB
-row 'warm sync of a fresh checkout / `rustup toolchain install`' "$(median sysroot-warm 1)" "$(median rustup-cold 1)" '<= 0.033' 1000 ms
-row 'no-op sync, 20 targets / `rustup target add` of one installed' "$(median sysroot-noop 1)" "$(median rustup-noop 1)" '< 0.5' 1000 ms
-row 'its instructions (callgrind)' "${ours:-0}" "${theirs:-1}" '' 0.000001 M
-row '`verify --deep` / `b3sum` of the same files' "$(median verify-deep 1)" "$(median b3sum 1)" '<= 1.25' 1000 ms
+# shellcheck disable=SC2016 # The backticks are Markdown's.
+{
+    echo '| | sysroot | other | ratio | wanted |'
+    echo '| --- | ---: | ---: | ---: | --- |'
+    row 'cold sync by download / `rustup toolchain install`' "$(median sysroot-cold 1)" "$(median rustup-cold 1)" '<= 0.5' 1 s
+    row 'its peak memory' "$(median sysroot-cold 2)" "$(median rustup-cold 2)" '<= 1' 0.0009765625 MiB
+    row 'warm sync of a fresh checkout / `rustup toolchain install`' "$(median sysroot-warm 1)" "$(median rustup-cold 1)" '<= 0.033' 1000 ms
+    row 'no-op sync, 20 targets / `rustup target add` of one installed' "$(median sysroot-noop 1)" "$(median rustup-noop 1)" '< 0.5' 1000 ms
+    row 'its instructions (callgrind)' "${ours:-0}" "${theirs:-1}" '' 0.000001 M
+    row '`verify --deep` / `b3sum` of the same files' "$(median verify-deep 1)" "$(median b3sum 1)" '<= 1.25' 1000 ms
+}

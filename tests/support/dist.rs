@@ -22,9 +22,16 @@ use rayon::prelude::*;
 use toml::{Table, Value};
 
 use super::pack::{Package, Packed, Packer, sha256};
+use super::sources;
 
 /// What the manifests' URLs begin with, for readers to replace.
 pub(crate) const UPSTREAM: &str = "https://static.rust-lang.org";
+
+/// The days of [`DistTree::real`]: the first has everything.
+pub(crate) const REAL_DATES: [&str; 2] = ["2026-05-26", "2026-05-27"];
+
+/// The other processor that Debian's packages are installed for.
+pub(crate) const FOREIGN: &str = "aarch64-unknown-linux-gnu";
 
 /// What every toolchain consists of; other components of the host are optional.
 const MINIMAL: [&str; 3] = ["rustc", "cargo", "rust-std"];
@@ -108,6 +115,25 @@ impl DistTree {
         DistTreeBuilder {
             releases: Vec::new(),
         }
+    }
+
+    /// Debian's compiler as the nightlies of [`REAL_DATES`], with the library's
+    /// sources and `rust-std` for the host and aarch64-unknown-linux-gnu. The
+    /// second day lacks the latter, as happens.
+    pub(crate) fn real(root: &Path) -> io::Result<Self> {
+        let packer = Packer::shared();
+        let packages = sources::debian_toolchain(&packer.cache.join("debian"))?;
+        let [complete, partial] = REAL_DATES.map(Release::nightly);
+        let (missing, rest): (Vec<_>, Vec<_>) = packages.iter().cloned().partition(|package| {
+            package.name == "rust-std" && package.target.as_deref() == Some(FOREIGN)
+        });
+        let partial = missing.iter().fold(partial, |release, package| {
+            release.unavailable(&package.name, FOREIGN)
+        });
+        Self::builder()
+            .release(complete.packages(packages))
+            .release(partial.packages(rest))
+            .write(&packer, root)
     }
 
     /// The directory that holds `dist/`.

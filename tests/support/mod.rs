@@ -4,5 +4,6 @@
 pub(crate) mod dist;
 pub(crate) mod pack;
 pub(crate) mod sandbox;
+pub(crate) mod rustup;
 pub(crate) mod serve;
 pub(crate) mod sources;

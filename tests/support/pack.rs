@@ -136,6 +136,17 @@ pub(crate) struct Packer {
 }
 
 impl Packer {
+    /// The one that the tests share: quick, with its archives in the directory
+    /// that `SYSROOT_TEST_DIST` names, else in the build directory.
+    pub(crate) fn shared() -> Self {
+        let cache = std::env::var_os("SYSROOT_TEST_DIST").map(PathBuf::from);
+        let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-dist");
+        Self {
+            cache: cache.unwrap_or_else(default),
+            level: 0,
+        }
+    }
+
     /// The archives of `package`, packed now unless they are in the cache.
     pub(crate) fn pack(&self, package: &Package, channel: &str) -> io::Result<Packed> {
         let dir = self.cache.join(self.key(package, channel)?);

@@ -30,8 +30,15 @@ unsafe impl GlobalAlloc for Heap {
             return null_mut();
         }
         let place = |used: usize| used.checked_next_multiple_of(layout.align());
-        let end = |used: usize| place(used)?.checked_add(layout.size()).filter(|end| *end <= SIZE);
-        match self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, end) {
+        let end = |used: usize| {
+            place(used)?
+                .checked_add(layout.size())
+                .filter(|end| *end <= SIZE)
+        };
+        match self
+            .used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, end)
+        {
             Ok(before) => match place(before) {
                 // SAFETY: `end` found the whole block to be inside the arena.
                 Some(start) => unsafe { self.arena.get().cast::<u8>().add(start) },
