@@ -94,8 +94,12 @@ impl ChannelManifest {
         let text = std::str::from_utf8(bytes).map_err(|error| ChannelManifestError::NotUtf8 {
             at: error.valid_up_to(),
         })?;
-        let text = without_lists(text);
-        let raw: Raw = Document::new(Path::new("channel manifest"), &text).parse()?;
+        let read = |text: &str| Document::new(Path::new("channel manifest"), text).parse();
+        // Faults are told from the whole text, whose lines are the file's.
+        let raw: Raw = match read(&without_lists(text)) {
+            Ok(raw) => raw,
+            Err(_) => read(text)?,
+        };
         Ok(Self {
             date: raw.date,
             packages: raw.pkg.0,

@@ -253,6 +253,26 @@ fn errors_name_the_line_behind_the_lists_too() {
 }
 
 #[test]
+fn how_the_lists_are_laid_out_does_not_matter() {
+    let text = channel_text("");
+    let indented = text.replace("\n[", "\n \t[");
+    assert_eq!(
+        ChannelManifest::parse(indented.as_bytes()).unwrap(),
+        channel()
+    );
+    let arrays = text.replace("url = 1\n", "x = [\n[\"a\"],\n[],\n]\n");
+    assert_eq!(
+        ChannelManifest::parse(arrays.as_bytes()).unwrap(),
+        channel()
+    );
+    let strings = text.replace("url = 1\n", "x = \"\"\"\n[pkg.rust.x]\n\"\"\"\n");
+    assert_eq!(
+        ChannelManifest::parse(strings.as_bytes()).unwrap(),
+        channel()
+    );
+}
+
+#[test]
 fn case_037_hashes_are_64_lower_case_digits() {
     let good = Sha256::of(
         format!("https://static.example/dist/2026-05-20/rustc-nightly-{HOST}.tar.gz").as_bytes(),

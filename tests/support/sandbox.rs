@@ -1,7 +1,9 @@
 //! The binary in a world of its own: empty environment, own home and cache.
 #![expect(
     clippy::disallowed_methods,
-    reason = "what the tests do is no business of the tool's file layer"
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what the tests do is no business of the tool's file layer, and they may fail"
 )]
 
 use std::collections::BTreeMap;
