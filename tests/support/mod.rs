@@ -3,7 +3,7 @@
 
 pub(crate) mod dist;
 pub(crate) mod pack;
-pub(crate) mod sandbox;
 pub(crate) mod rustup;
+pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod sources;
