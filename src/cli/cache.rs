@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Session;
 use super::args::CacheCommand;
 use super::error::CliError;
-use super::terminal::bytes;
+use super::terminal::{bytes, path_value};
 use crate::ops::{self, CacheEntry, CacheKind};
 
 pub(super) fn run(session: &Session<'_>, command: CacheCommand) -> Result<ExitCode, CliError> {
@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session<'_>, command: CacheCommand) -> Result<ExitCo
 
 fn dir(session: &Session<'_>) {
     let path = &session.cx.settings.cache;
-    session.terminal.object(&json!({ "dir": path }));
+    session.terminal.object(&json!({ "dir": path_value(path) }));
     session.terminal.result(&path.display().to_string());
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::{EnvArgs, EnvShell, PathArgs, RunArgs};
 use super::error::CliError;
+use super::terminal::path_value;
 use super::{Session, settings};
 use crate::materialize::State;
 use crate::ops::{self, OpsError, Project, SyncMode, SyncOptions};
@@ -112,7 +113,7 @@ pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, Cli
     let variables = variables(&output)?;
     let object: serde_json::Map<_, _> = variables
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.to_string_lossy().into()))
+        .map(|(name, value)| ((*name).to_owned(), path_value(Path::new(value))))
         .collect();
     session.terminal.object(&object.into());
     for (name, value) in &variables {
@@ -140,7 +141,9 @@ pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, C
             output.join("lib/rustlib").join(target.as_str()).join("lib")
         }
     };
-    session.terminal.object(&json!({ "path": path }));
+    session
+        .terminal
+        .object(&json!({ "path": path_value(&path) }));
     session.terminal.result(&path.display().to_string());
     Ok(ExitCode::SUCCESS)
 }
@@ -148,9 +151,9 @@ pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, C
 pub(super) fn link(session: &Session<'_>) -> Result<ExitCode, CliError> {
     let report = ops::link(&session.cx, &session.project()?)?;
     let (name, dir) = (&report.name, &report.dir);
-    session
-        .terminal
-        .object(&json!({ "name": name, "dir": dir, "output": report.output }));
+    session.terminal.object(
+        &json!({ "name": name, "dir": path_value(dir), "output": path_value(&report.output) }),
+    );
     session
         .terminal
         .note(&format!("rustup uses `{name}` in `{}`", dir.display()));
@@ -160,9 +163,9 @@ pub(super) fn link(session: &Session<'_>) -> Result<ExitCode, CliError> {
 pub(super) fn unlink(session: &Session<'_>) -> Result<ExitCode, CliError> {
     let report = ops::unlink(&session.cx, &session.project()?)?;
     let (name, dir) = (&report.name, &report.dir);
-    session
-        .terminal
-        .object(&json!({ "name": name, "dir": dir, "output": report.output }));
+    session.terminal.object(
+        &json!({ "name": name, "dir": path_value(dir), "output": path_value(&report.output) }),
+    );
     session.terminal.note(&format!(
         "rustup no longer uses `{name}` in `{}`",
         dir.display()

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::args::InitArgs;
 use super::error::CliError;
+use super::terminal::path_value;
 use super::{Session, settings};
 use crate::manifest::Template;
 use crate::sys::fs;
@@ -28,7 +29,9 @@ pub(super) fn run(session: &Session<'_>, args: &InitArgs) -> Result<ExitCode, Cl
         targets: args.targets.clone(),
     };
     fs::replace(&path, template.to_string().as_bytes())?;
-    session.terminal.object(&json!({ "manifest": path }));
+    session
+        .terminal
+        .object(&json!({ "manifest": path_value(&path) }));
     session
         .terminal
         .note(&format!("wrote `{}`; next: `sysroot sync`", path.display()));

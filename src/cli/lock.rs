@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Session;
 use super::args::LockArgs;
 use super::error::CliError;
+use super::terminal::path_value;
 use crate::lock::{Difference, Lock, LockedSource};
 use crate::ops::{self, LockMode, LockStatus};
 
@@ -19,7 +20,7 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, Cl
     };
     let report = ops::lock(&session.cx, &project, mode, args.refresh)?;
     session.terminal.object(&json!({
-        "lock": project.files.lock,
+        "lock": path_value(&project.files.lock),
         "status": status_word(&report.status),
         "changes": changes(&report.status),
         "written": mode == LockMode::Write && report.status != LockStatus::Fresh,

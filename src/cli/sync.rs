@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::SyncArgs;
 use super::error::CliError;
-use super::terminal::seconds;
+use super::terminal::{path_value, seconds};
 use super::{Session, lock, settings};
 use crate::ops::{self, SyncMode, SyncOptions, SyncReport};
 use crate::plan::Plan;
@@ -49,7 +49,7 @@ fn names(items: impl IntoIterator<Item = impl ToString>) -> Vec<String> {
 fn object(report: &SyncReport, output: &std::path::Path) -> serde_json::Value {
     let plan = report.plan.as_ref();
     json!({
-        "output": output,
+        "output": path_value(output),
         "lock": report.lock.as_ref().map(lock::status_word),
         "targets": names(&report.targets),
         "planned": plan.map(|plan| json!({

@@ -129,6 +129,14 @@ fn error_object(error: &dyn Diagnostic) -> serde_json::Value {
     })
 }
 
+/// A path for scripts: a string, or its bytes where it is not UTF-8.
+pub(super) fn path_value(path: &std::path::Path) -> serde_json::Value {
+    match path.to_str() {
+        Some(text) => text.into(),
+        None => serde_json::json!({ "bytes": path.as_os_str().as_encoded_bytes() }),
+    }
+}
+
 /// Bytes in the unit people read.
 pub(super) fn bytes(n: u64) -> String {
     indicatif::HumanBytes(n).to_string()

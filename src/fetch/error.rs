@@ -198,9 +198,7 @@ impl Diagnostic for FetchError {
                 "set SYSROOT_DIST_SERVER to a URL such as https://static.rust-lang.org"
             }
             Self::Offline { .. } => "run again without --offline",
-            Self::NoManifest { .. } => {
-                "some days have no nightly; `sysroot update latest` finds the newest one"
-            }
+            Self::NoManifest { .. } => "some days have no nightly; name the day before or after",
             Self::Gone { .. } => {
                 "set SYSROOT_DIST_SERVER to a mirror that still has it, or use a filled cache"
             }

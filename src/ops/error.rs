@@ -283,7 +283,8 @@ impl Diagnostic for OpsError {
                 "install the sources: Debian's rust-src, or `rustup component add rust-src`"
             }
             Self::NotReproducible { .. } => {
-                "the pin stays; if the new tree is right, run `sysroot lock --repin`"
+                "the pin stays; if the new tree is right, delete the pin from the lock and run `sysroot \
+                 sync`"
             }
             Self::OutputDiffers(_) | Self::NoOutput(_) => "run `sysroot sync`",
             Self::Offline { .. } => "run the command once without `--offline`",

@@ -52,12 +52,13 @@ pub struct LockReport {
 ///
 /// A lock that answers the manifest is not resolved again: it never changes
 /// silently. The system's toolchain is asked every time, because the machine
-/// may have another one than yesterday.
+/// may have another one than yesterday. With `refresh` the server is asked
+/// again too, and a day that it published anew is taken over.
 pub fn lock(
     cx: &Context<'_>,
     project: &Project,
     mode: LockMode,
-    accept_republished: bool,
+    refresh: bool,
 ) -> Result<LockReport, OpsError> {
     let old = match project.read_lock() {
         // A damaged lock is what `lock` is there to replace; a check must see it.
@@ -73,6 +74,7 @@ pub fn lock(
     let differences = old.as_ref().map(|old| project.differences(&old.lock));
     let is_system = project.manifest.channel == Channel::System;
     if let (Some(old), Some([])) = (&old, differences.as_deref())
+        && !refresh
         && (!is_system || mode == LockMode::Check)
     {
         return Ok(LockReport {
@@ -87,12 +89,7 @@ pub fn lock(
             Some(differences) => OpsError::StaleLock { path, differences },
         });
     }
-    let new = resolve_project(
-        cx,
-        project,
-        old.as_ref().map(|o| &o.lock),
-        accept_republished,
-    )?;
+    let new = resolve_project(cx, project, old.as_ref().map(|o| &o.lock), refresh)?;
     let text = new.to_text();
     let status = match &old {
         None => LockStatus::Created,

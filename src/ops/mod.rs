@@ -84,6 +84,11 @@ impl Context<'_> {
         Ok(Store::open(&self.settings.cache)?)
     }
 
+    /// The store to look into; makes nothing, and an absent one is empty.
+    pub(crate) fn store_to_read(&self) -> Result<Store, OpsError> {
+        Ok(Store::open_to_read(&self.settings.cache)?)
+    }
+
     /// The store, if there is one already; makes nothing.
     pub(crate) fn existing_store(&self) -> Option<Store> {
         Store::open_existing(&self.settings.cache)

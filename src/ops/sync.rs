@@ -91,7 +91,7 @@ pub fn sync(
         return check(cx, project, &file, &host, options).map(|()| report);
     }
     if options.dry_run {
-        let store = cx.store()?;
+        let store = cx.store_to_read()?;
         let index = index(&store, &file.lock, &host);
         report.plan = Some(plan(&file.lock, &host, options.targets.as_ref(), &index)?);
         return Ok(report);
@@ -187,7 +187,7 @@ fn check(
     if fs::metadata_if_exists(output)?.is_none() {
         return Err(OpsError::NoOutput(output.clone()));
     }
-    let store = cx.store()?;
+    let store = cx.store_to_read()?;
     let index = index(&store, &file.lock, host);
     let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
     let missing = plan.fetch.iter().map(|f| f.id.to_string());
@@ -253,10 +253,11 @@ fn materialize(
     report.replaced = applied.replaced;
     report.removed = applied.removed;
     report.link_mode = applied.link_mode;
+    let before = State::read(&project.files.output).and_then(|state| state.link_mode);
     let mut state = State::new();
     state.lock = options.targets.is_none().then(|| file.digest());
     state.host = Some(host.clone());
-    state.link_mode = report.link_mode;
+    state.link_mode = report.link_mode.or(before);
     state.trees = wanted.trees;
     state.watched = wanted.watched;
     state.areas = areas;

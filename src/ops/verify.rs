@@ -201,10 +201,11 @@ fn judge_deep(
     report.push(
         "output",
         if found.is_empty() {
-            let files: u64 = crate::materialize::listing_of(&wanted.areas)
+            let files = crate::materialize::listing_of(&wanted.areas)
                 .entries()
-                .len() as u64;
-            Finding::Good(format!("{files} files read and compared"))
+                .len();
+            let parts = wanted.areas.len();
+            Finding::Good(format!("{files} files in {parts} parts read and compared"))
         } else {
             Finding::Bad(Class::CheckFailed, found)
         },

@@ -125,6 +125,16 @@ impl Store {
         Ok(Self { layout })
     }
 
+    /// Opens a store to look into: makes nothing, and an absent one is empty.
+    pub fn open_to_read(cache: &Path) -> Result<Self> {
+        let layout = Layout::new(cache);
+        if layout.root().is_dir() {
+            check_private(cache)?;
+            check_private(layout.root())?;
+        }
+        Ok(Self { layout })
+    }
+
     /// Opens a store that exists already and is safe to read; makes nothing.
     pub fn open_existing(cache: &Path) -> Option<Self> {
         let layout = Layout::new(cache);

@@ -147,6 +147,24 @@ fn case_160_any_directory_name_works() {
     }
 }
 
+#[test]
+fn case_160_a_directory_name_that_is_not_utf8_works_and_is_told_by_its_bytes() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let (sandbox, _server) = served();
+    let project = sandbox
+        .path(".")
+        .join(std::ffi::OsStr::from_bytes(b"bad\xffname"));
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("sysroot.toml"), manifest(&[THUMB])).unwrap();
+    for command in ["lock", "sync", "path", "env", "verify", "status"] {
+        sandbox.run(&project, &[command]).exits(0);
+        sandbox.run(&project, &[command, "--json"]).exits(0).json();
+    }
+    let path = sandbox.run(&project, &["path", "--json"]).json();
+    let bytes = path["path"]["bytes"].as_array().unwrap();
+    assert!(bytes.iter().any(|byte| byte == 0xff), "{path}");
+}
+
 fn said_rustc(command: &mut std::process::Command) {
     said(command).exits(0).mentions("rustc");
 }

@@ -212,3 +212,49 @@ fn the_cache_says_what_it_has() {
     let dir = sandbox.run(&project, &["cache", "dir"]).exits(0);
     assert_eq!(Path::new(dir.out.trim()), sandbox.path("cache"));
 }
+
+/// The text of a lock with the hashes of one component in the place of another's.
+fn pair(lock: &str, honest: &str, other: &str) -> String {
+    let digest = |component: &str, format: &str| {
+        let table = lock
+            .find(&format!("[archives.rust-std.{component}]"))
+            .unwrap();
+        let key = format!("{format}-digest = \"");
+        let at = table + lock[table..].find(&key).unwrap() + key.len();
+        lock[at..at + 71].to_owned()
+    };
+    let table = lock.find(&format!("[archives.rust-std.{honest}]")).unwrap();
+    let (before, after) = lock.split_at(table);
+    let mut after = after.to_owned();
+    for format in ["xz", "gz"] {
+        // One format stays honest; the other one is the other component's.
+        if format == "gz" {
+            after = after.replacen(&digest(honest, format), &digest(other, format), 1);
+        }
+    }
+    format!("{before}{after}")
+}
+
+#[test]
+fn case_142_a_lock_cannot_make_the_store_answer_for_an_archive_nobody_unpacked() {
+    let (sandbox, server) = served();
+    let honest = sandbox.project("honest", &manifest(&[THUMB, super::RISCV]));
+    sandbox.run(&honest, &["lock"]).exits(0);
+    let lock = fs::read_to_string(honest.join("sysroot.lock")).unwrap();
+    // Thumb's `.tar.xz` beside RISC-V's `.tar.gz`, which is what loopback picks.
+    let mixed = pair(&lock, THUMB, super::RISCV);
+    assert_ne!(mixed, lock);
+    let mixed = mixed.replace(
+        &format!("rust-std-nightly-{THUMB}.tar.gz"),
+        &format!("rust-std-nightly-{}.tar.gz", super::RISCV),
+    );
+    let hostile = sandbox.project("hostile", &manifest(&[THUMB, super::RISCV]));
+    fs::write(hostile.join("sysroot.lock"), mixed).unwrap();
+    let said = sandbox.run(&hostile, &["sync", "--frozen"]);
+    assert_ne!(said.code, 0, "{}{}", said.out, said.err);
+    // Whatever the hostile lock left in the store, an honest one gets its own.
+    sandbox.run(&honest, &["sync", "--locked"]).exits(0);
+    let text = fs::read_to_string(core(&honest, THUMB)).unwrap();
+    assert!(text.starts_with(&format!("core {THUMB}")), "{text}");
+    drop(server);
+}
