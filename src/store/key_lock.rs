@@ -109,7 +109,7 @@ fn try_lock(path: &Path, doing: &str) -> Result<Attempt> {
 
 /// Whether the locked file is the one that others will find under the name.
 #[cfg(unix)]
-fn is_still_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_still_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     match (file.metadata(), std::fs::symlink_metadata(path)) {
         (Ok(ours), Ok(theirs)) => (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()),
@@ -118,6 +118,6 @@ fn is_still_at(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(not(unix))]
-fn is_still_at(_file: &File, _path: &Path) -> bool {
+pub(super) fn is_still_at(_file: &File, _path: &Path) -> bool {
     true
 }

@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::key_lock::is_still_at;
 use super::{Result, Store};
 use crate::sys::fs::{self, Renamed};
 use crate::types::{Listing, TreeDigest};
+
+/// The extension of a staging directory's lock file.
+const LOCK: &str = ".lock";
 
 /// The largest listing we read: a million files would be about 160 MB, and
 /// nothing upstream ships has more than some ten thousand.
@@ -13,8 +17,8 @@ const MAX_LISTING: u64 = 32 << 20;
 /// A private directory on the store's file system; removed when dropped.
 #[derive(Debug)]
 pub struct Staging {
-    dir: Option<tempfile::TempDir>,
     path: PathBuf,
+    lock_path: PathBuf,
     /// Held for as long as the directory is in use, so that another process
     /// can tell it from what a killed one left behind.
     _lock: std::fs::File,
@@ -29,9 +33,10 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if let Some(dir) = self.dir.take() {
-            // A failed removal leaves garbage that the next sweep takes.
-            let _ = fs::remove_dir_all(&dir.keep());
+        // A failed removal leaves garbage that the next sweep takes: the lock
+        // file goes last, because it is what the sweep goes by.
+        if fs::remove_dir_all(&self.path).is_ok() {
+            let _ = fs::remove_file(&self.lock_path);
         }
     }
 }
@@ -54,23 +59,39 @@ pub enum TreeFault {
 
 impl Store {
     /// Makes a private staging directory.
+    ///
+    /// Its lock file comes first, so that there is no moment in which a killed
+    /// process leaves a directory that nobody can tell the owner of.
     pub fn stage(&self) -> Result<Staging> {
         let tmp = self.layout().tmp();
         fs::create_private_dir_all(&tmp)?;
-        let made = tempfile::Builder::new().prefix("stage-").tempdir_in(&tmp);
-        let dir = fs::at("create a directory in", &tmp, made)?;
-        let lock_path = dir.path().join(".lock");
-        let lock = fs::create_new(&lock_path)?;
-        // Where the file system has no locks, the sweep leaves the directory
-        // alone for a day instead.
-        let _ = lock.try_lock();
-        let path = dir.path().join("tree");
-        fs::create_dir(&path)?;
-        Ok(Staging {
-            dir: Some(dir),
-            path,
-            _lock: lock,
-        })
+        loop {
+            let made = tempfile::Builder::new()
+                .prefix("stage-")
+                .suffix(LOCK)
+                .make_in(&tmp, |path| fs::create_new(path).map_err(|e| e.source));
+            let (lock, lock_path) =
+                fs::at("create a file in", &tmp, made)?
+                    .keep()
+                    .map_err(|e| crate::sys::fs::FsError {
+                        operation: "keep",
+                        path: tmp.clone(),
+                        source: e.error,
+                    })?;
+            // Where the file system has no locks, nothing is ever swept.
+            let _ = lock.try_lock();
+            if !is_still_at(&lock, &lock_path) {
+                // A sweep came between making and locking it: once more.
+                continue;
+            }
+            let path = lock_path.with_extension("");
+            fs::create_private_dir_all(&path)?;
+            return Ok(Staging {
+                path,
+                lock_path,
+                _lock: lock,
+            });
+        }
     }
 
     /// Removes what killed processes left in the staging area: directories
@@ -79,12 +100,16 @@ impl Store {
         let tmp = self.layout().tmp();
         let mut swept = 0;
         for name in fs::list(&tmp)? {
-            let path = tmp.join(name);
-            let Ok(lock) = fs::open_regular(&path.join(".lock")) else {
+            let lock_path = tmp.join(name);
+            if !lock_path.to_string_lossy().ends_with(LOCK) {
+                continue;
+            }
+            let Ok(lock) = fs::open_no_follow(&lock_path) else {
                 continue;
             };
             if lock.try_lock().is_ok() {
-                fs::remove_dir_all(&path)?;
+                fs::remove_dir_all(&lock_path.with_extension(""))?;
+                fs::remove_file(&lock_path)?;
                 swept += 1;
             }
         }

@@ -1,5 +1,7 @@
 //! A small dist tree, and what `sync` does with it.
 
+#[cfg(feature = "fault-injection")]
+mod crash;
 mod lock;
 mod output;
 mod processes;
