@@ -16,9 +16,12 @@ use crate::sys::{fs, process};
 use crate::types::RelPath;
 
 /// The output's absolute path; it must be there.
-fn output(project: &Project) -> Result<(PathBuf, State), CliError> {
+fn output(session: &Session<'_>, project: &Project) -> Result<(PathBuf, State), CliError> {
     let path = &project.files.output;
-    let state = State::read(path).ok_or_else(|| OpsError::NoOutput(path.clone()))?;
+    let state = session
+        .cx
+        .state(path)
+        .ok_or_else(|| OpsError::NoOutput(path.clone()))?;
     Ok((fs::at("find", path, std::fs::canonicalize(path))?, state))
 }
 
@@ -59,7 +62,7 @@ pub(super) fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode, Cli
         };
         ops::sync(&session.cx, &project, &options)?;
     }
-    let (output, _) = output(&project)?;
+    let (output, _) = output(session, &project)?;
     let variables = variables(&output)?;
     let Some((program, arguments)) = args.command.split_first() else {
         return Ok(ExitCode::SUCCESS);
@@ -109,7 +112,7 @@ fn become_process(command: &mut std::process::Command) -> std::io::Error {
 }
 
 pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, CliError> {
-    let (output, _) = output(&session.project()?)?;
+    let (output, _) = output(session, &session.project()?)?;
     let variables = variables(&output)?;
     let object: serde_json::Map<_, _> = variables
         .iter()
@@ -130,7 +133,7 @@ pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, Cli
 }
 
 pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, CliError> {
-    let (output, state) = output(&session.project()?)?;
+    let (output, state) = output(session, &session.project()?)?;
     let path = match &args.target {
         None => output,
         Some(target) => {

@@ -72,7 +72,7 @@ struct Session<'a> {
 
 fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     match &cli.command {
-        Command::Completions { shell } => return Ok(completions(*shell)),
+        Command::Completions { shell } => return Ok(completions(*shell, terminal)),
         Command::Schema { file } => return Ok(schema(*file, terminal)),
         _ => {}
     }
@@ -111,10 +111,12 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     }
 }
 
-fn completions(shell: clap_complete::Shell) -> ExitCode {
+fn completions(shell: clap_complete::Shell, terminal: Terminal) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "sysroot", &mut script);
-    terminal::write_out(String::from_utf8_lossy(&script).trim_end());
+    let script = String::from_utf8_lossy(&script);
+    terminal.object(&serde_json::json!({ "script": script }));
+    terminal.result(script.trim_end());
     ExitCode::SUCCESS
 }
 

@@ -79,7 +79,8 @@ pub(super) fn place(
         Err(e) if is_absence(&e) => return Err(PlaceError::Gone),
         Err(e) => return Err(e.into()),
     };
-    let size = fs::at("inspect", from, source.metadata())?.len();
+    let metadata = fs::at("inspect", from, source.metadata())?;
+    let size = metadata.len();
     if size != entry.size {
         let found = format!("a file of {size} bytes instead of {}", entry.size);
         return Err(PlaceError::Differs {
@@ -96,6 +97,13 @@ pub(super) fn place(
             fs::set_read_only(to, entry.executable)?;
             fs::hash(to, size)?
         }
+        LinkMode::Hardlink if has_other_mode(&metadata, entry) => {
+            let found = "a file of another mode".to_owned();
+            return Err(PlaceError::Differs {
+                expected: entry.digest,
+                found,
+            });
+        }
         LinkMode::Hardlink => {
             fs::hard_link(from, to)?;
             fs::hash(to, size)?
@@ -109,6 +117,19 @@ pub(super) fn place(
         });
     }
     Ok(())
+}
+
+/// Whether a stored file's mode is not what it was stored with; a hard link
+/// would bring that along.
+#[cfg(unix)]
+fn has_other_mode(metadata: &std::fs::Metadata, entry: &Entry) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o222 != 0 || is_executable(metadata) != entry.executable
+}
+
+#[cfg(not(unix))]
+fn has_other_mode(_metadata: &std::fs::Metadata, _entry: &Entry) -> bool {
+    false
 }
 
 fn is_absence(error: &FsError) -> bool {

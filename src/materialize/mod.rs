@@ -94,6 +94,8 @@ pub struct Output {
 pub struct Applied {
     /// Areas that were put into place.
     pub replaced: Vec<RelPath>,
+    /// The ones among them that should have been there already, but differed.
+    pub healed: Vec<RelPath>,
     /// Areas that were removed.
     pub removed: Vec<RelPath>,
     /// How files got here, if any did.
@@ -160,6 +162,13 @@ impl Output {
             if let Some(state) = self.find_in_place(area, digest, known)? {
                 states.insert(area.path.clone(), state);
                 continue;
+            }
+            if known
+                .areas
+                .get(&area.path)
+                .is_some_and(|state| state.digest == digest)
+            {
+                applied.healed.push(area.path.clone());
             }
             self.replace(area, desired.link_mode, store_tree, &mut applied)?;
             let state = AreaState::record(&self.path, &area.path, digest)?;
@@ -243,28 +252,8 @@ impl Output {
         wanted: &BTreeMap<RelPath, AreaState>,
         applied: &mut Applied,
     ) -> Result<()> {
-        for level in ["", "lib", "lib/rustlib"] {
-            let dir = self.path.join(level);
-            if !fs::metadata_if_exists(&dir)?.is_some_and(|m| m.is_dir()) {
-                continue;
-            }
-            for name in fs::list(&dir)? {
-                let Some(name) = name.to_str() else { continue };
-                let path = if level.is_empty() {
-                    name.to_owned()
-                } else {
-                    format!("{level}/{name}")
-                };
-                let ours = name.starts_with('.') && level.is_empty();
-                if ours || path == "lib" || path == "lib/rustlib" {
-                    continue;
-                }
-                let Ok(area) = path.parse::<RelPath>() else {
-                    continue;
-                };
-                if wanted.contains_key(&area) {
-                    continue;
-                }
+        for area in present_areas(&self.path)? {
+            if !wanted.contains_key(&area) {
                 remove(&area.below(&self.path))?;
                 applied.removed.push(area);
             }
@@ -324,6 +313,34 @@ fn below_checked(base: &Path, path: &RelPath) -> Result<PathBuf> {
     Ok(path.below(base))
 }
 
+/// Every area in an output, wanted or not, sorted.
+///
+/// A name that cannot be an area's is an error: nothing of ours has one.
+pub fn present_areas(output: &Path) -> Result<Vec<RelPath>> {
+    let mut areas = Vec::new();
+    for level in ["", "lib/", "lib/rustlib/"] {
+        let dir = output.join(level);
+        if !fs::metadata_if_exists(&dir)?.is_some_and(|m| m.is_dir()) {
+            continue;
+        }
+        for name in fs::list(&dir)? {
+            if level.is_empty() && name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let path = name.to_str().map(|name| format!("{level}{name}"));
+            match path.as_deref() {
+                Some("lib" | "lib/rustlib") => {}
+                _ => match path.and_then(|path| path.parse().ok()) {
+                    Some(area) => areas.push(area),
+                    None => return Err(MaterializeError::Foreign(dir.join(name))),
+                },
+            }
+        }
+    }
+    areas.sort_unstable();
+    Ok(areas)
+}
+
 fn stage_link(stage: &Path, path: &RelPath, target: &Path) -> Result<()> {
     let link = below_checked(stage, path)?;
     #[cfg(unix)]
@@ -351,24 +368,41 @@ pub fn assemble(
     stage_files(dir, &entries.collect(), LinkMode::Hardlink, store_tree).map(|_| ())
 }
 
-/// Reads a stored tree in full; an error names the first damaged file.
+/// Reads a stored tree in full; an error names the first file that is damaged,
+/// missing, or not part of it.
 pub fn check_stored(tree: TreeDigest, listing: &Listing, path: &Path) -> Result<()> {
+    let damaged = |path: &RelPath, expected, found| {
+        let source = PlaceError::Differs { expected, found };
+        Err(MaterializeError::Damaged {
+            tree,
+            path: path.clone(),
+            source,
+        })
+    };
     listing.entries().par_iter().try_for_each(|entry| {
         match file_difference(path, &entry.path, entry)? {
             None => Ok(()),
-            Some(found) => {
-                let source = PlaceError::Differs {
-                    expected: entry.digest,
-                    found,
-                };
-                Err(MaterializeError::Damaged {
-                    tree,
-                    path: entry.path.clone(),
-                    source,
-                })
-            }
+            Some(found) => damaged(&entry.path, entry.digest, found),
         }
-    })
+    })?;
+    let known = |name: &str| {
+        let find = |entry: &crate::types::Entry| entry.path.as_str().cmp(name);
+        listing.entries().binary_search_by(find).is_ok()
+    };
+    let mut names = Vec::new();
+    for name in fs::list(path)? {
+        names.extend(files_below(path, &name.to_string_lossy())?);
+    }
+    match names.iter().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(stranger) => match listing.entries().first() {
+            Some(entry) => {
+                let found = format!("the stranger `{}` beside it", stranger.escape_debug());
+                damaged(&entry.path, entry.digest, found)
+            }
+            None => Ok(()),
+        },
+    }
 }
 
 /// Brings the files of an area into the staging directory.
@@ -540,8 +574,13 @@ fn file_difference(
 
 /// All names below an area that are not directories, by their path in the output.
 fn present_files(output: &Path, area: &RelPath) -> Result<Vec<String>> {
+    files_below(output, area.as_str())
+}
+
+/// Like [`present_files`], below any name.
+fn files_below(output: &Path, name: &str) -> Result<Vec<String>> {
     let mut files = Vec::new();
-    let mut pending = vec![area.as_str().to_owned()];
+    let mut pending = vec![name.to_owned()];
     while let Some(path) = pending.pop() {
         let full = output.join(&path);
         if fs::metadata_if_exists(&full)?.is_some_and(|m| m.is_dir()) {

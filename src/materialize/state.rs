@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::area::AreaDigest;
+use crate::store::StateKey;
 use crate::sys::fs::{self, FsError};
 use crate::types::{RelPath, TreeDigest, Triple};
 
@@ -75,28 +76,36 @@ impl State {
         }
     }
 
-    /// Reads the state of an output; absent, damaged or foreign ones count as
-    /// nothing known.
-    pub fn read(output: &Path) -> Option<Self> {
+    /// Reads the state of an output; absent, damaged or foreign ones, and ones
+    /// without the right authentication code, count as nothing known.
+    pub fn read(output: &Path, key: &StateKey) -> Option<Self> {
         let text = fs::read_text_if_exists(&output.join(STATE_FILE), MAX_STATE).ok()??;
-        let state: Self = serde_json::from_str(&text).ok()?;
+        let (code, body) = text.split_once('\n')?;
+        if code != key.code(body.as_bytes()) {
+            return None;
+        }
+        let state: Self = serde_json::from_str(body).ok()?;
         (state.version == VERSION).then_some(state)
     }
 
-    /// Writes the state.
-    pub fn write(&self, output: &Path) -> Result<(), FsError> {
+    /// Writes the state: the authentication code on a line, then JSON.
+    pub fn write(&self, output: &Path, key: &StateKey) -> Result<(), FsError> {
         // Serialising strings and numbers to memory cannot fail.
-        let text = serde_json::to_string(self).unwrap_or_default();
+        let body = serde_json::to_string(self).unwrap_or_default();
+        let text = format!("{}\n{body}", key.code(body.as_bytes()));
         fs::replace(&output.join(STATE_FILE), text.as_bytes())
     }
 
-    /// Whether every area is as it was left, judged by metadata.
+    /// Whether every area is as it was left and there is no other, judged by
+    /// metadata.
     pub fn is_untouched(&self, output: &Path) -> bool {
         let inside = self.areas.values().flat_map(|area| &area.stamps);
         let all: Vec<&Stamp> = inside.chain(&self.watched).collect();
-        all.par_iter()
-            .with_min_len(256)
-            .all(|stamp| stamp.holds(output))
+        super::present_areas(output).is_ok_and(|found| found.iter().eq(self.areas.keys()))
+            && all
+                .par_iter()
+                .with_min_len(256)
+                .all(|stamp| stamp.holds(output))
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::project::Project;
 use super::{Context, OpsError, system};
-use crate::materialize::State;
 use crate::sys::{fs, process};
 
 /// What rustup knows of a checkout.
@@ -57,7 +56,7 @@ impl Rustup {
 /// toolchain and overrides the directory's toolchain.
 pub fn link(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError> {
     let output = &project.files.output;
-    if State::read(output).is_none() {
+    if cx.state(output).is_none() {
         return Err(OpsError::NoOutput(output.clone()));
     }
     let report = describe(project)?;

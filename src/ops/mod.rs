@@ -29,7 +29,7 @@ pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
 
 use crate::events::{Cancel, Observer};
-use crate::materialize::LinkMode;
+use crate::materialize::{LinkMode, State};
 use crate::store::Store;
 use crate::types::{Date, Triple};
 
@@ -87,6 +87,11 @@ impl Context<'_> {
     /// The store to look into; makes nothing, and an absent one is empty.
     pub(crate) fn store_to_read(&self) -> Result<Store, OpsError> {
         Ok(Store::open_to_read(&self.settings.cache)?)
+    }
+
+    /// What the last sync left in an output, if our own code vouches for it.
+    pub fn state(&self, output: &Path) -> Option<State> {
+        State::read(output, &self.existing_store()?.state_key()?)
     }
 
     /// The store, if there is one already; makes nothing.

@@ -4,7 +4,7 @@ use super::execute::index;
 use super::project::Project;
 use super::{Context, OpsError, sync};
 use crate::lock::{Difference, LockedSource};
-use crate::materialize::{LinkMode, State};
+use crate::materialize::LinkMode;
 use crate::plan::{StoreIndex, component_id};
 use crate::types::{Channel, TreeDigest, Triple};
 
@@ -67,7 +67,7 @@ impl TargetState {
 pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsError> {
     let file = project.read_lock()?;
     let host = file.as_ref().and_then(|f| sync::host(cx, &f.lock).ok());
-    let state = State::read(&project.files.output);
+    let state = cx.state(&project.files.output);
     let index = match (&file, &host, cx.existing_store()) {
         (Some(file), Some(host), Some(store)) => index(&store, &file.lock, host),
         _ => StoreIndex::default(),

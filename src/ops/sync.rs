@@ -1,6 +1,6 @@
 //! `sync`: lock if needed, then bring the output into the locked state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::execute::{Executed, execute, index};
@@ -9,14 +9,15 @@ use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project};
 use super::{Context, OpsError, system};
 use crate::events::Event;
-use crate::lock::{Lock, LockedSource};
+use crate::lock::{Lock, LockedSource, LockedToolchain};
 use crate::materialize::{
     Applied, Desired, LinkMode, MaterializeError, Output, State, differences as output_differences,
+    present_areas,
 };
-use crate::plan::{Plan, StoreIndex, plan};
+use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::store::{Root, Store, TreeFault};
 use crate::sys::fs;
-use crate::types::{Channel, RelPath, TreeDigest, Triple};
+use crate::types::{RecipeKey, RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,10 @@ pub fn sync(
         targets: file.lock.targets.keys().cloned().collect(),
         elapsed: Duration::ZERO,
     };
-    let state = State::read(&project.files.output);
+    if let Some(selected) = &options.targets {
+        check_selection(&file.lock, Some(selected))?;
+    }
+    let state = cx.state(&project.files.output);
     if is_untouched(project, &file, &host, state.as_ref()) {
         report.elapsed = begun.elapsed();
         return Ok(report);
@@ -187,6 +191,7 @@ fn check(
     if fs::metadata_if_exists(output)?.is_none() {
         return Err(OpsError::NoOutput(output.clone()));
     }
+    check_system(cx, &file.lock)?;
     let store = cx.store_to_read()?;
     let index = index(&store, &file.lock, host);
     let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
@@ -199,8 +204,14 @@ fn check(
         return Err(OpsError::OutputDiffers(missing));
     }
     let mut found = Vec::new();
-    for area in wanted(cx, &store, &plan, &index)?.areas {
-        found.extend(output_differences(output, &area)?);
+    let wanted = wanted(cx, &store, &plan, &index)?.areas;
+    for area in &wanted {
+        found.extend(output_differences(output, area)?);
+    }
+    for path in present_areas(output)? {
+        if options.targets.is_none() && !wanted.iter().any(|area| area.path == path) {
+            found.push(format!("{path}: not part of the lock"));
+        }
     }
     if found.is_empty() {
         Ok(())
@@ -217,22 +228,31 @@ fn materialize(
     options: &SyncOptions,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    if is_system(project) {
-        system::check(&system::find(cx)?, &file.lock)?;
-    }
+    check_system(cx, &file.lock)?;
     let store = cx.store()?;
-    store.sweep_staging()?;
+    let warn = |what: &str, e: &dyn std::error::Error| {
+        let cause = e
+            .source()
+            .map(|cause| format!(": {cause}"))
+            .unwrap_or_default();
+        cx.observer
+            .event(Event::Warning(format!("{what}: {e}{cause}")));
+    };
+    // A store that is only read still serves what it has.
+    if let Err(e) = store.sweep_staging() {
+        warn("old staging directories stay", &e);
+    }
     // A tree that is damaged again right after it was made anew is not healed twice.
     let mut healed = BTreeSet::new();
-    let (wanted, areas, applied, output) = loop {
+    let (wanted, areas, applied, output, known) = loop {
         let mut index = index(&store, &file.lock, host);
         let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
         let result = execute(cx, &store, project, &file.lock, &plan, &mut index).and_then(|done| {
             report.executed.fetched.extend(done.fetched);
             report.executed.built.extend(done.built);
             let wanted = wanted(cx, &store, &plan, &index)?;
-            let (areas, applied, output) = apply(cx, project, &store, &wanted, options)?;
-            Ok((wanted, areas, applied, output))
+            let (areas, applied, output, known) = apply(cx, project, &store, &wanted, options)?;
+            Ok((wanted, areas, applied, output, known))
         });
         report.plan = Some(plan);
         match result {
@@ -250,29 +270,48 @@ fn materialize(
         }
     };
     record_pins(cx, project, &mut file, host, options, report)?;
+    for area in &applied.healed {
+        cx.observer.event(Event::Warning(format!(
+            "{area} was not what the lock says; it was put back"
+        )));
+    }
     report.replaced = applied.replaced;
     report.removed = applied.removed;
     report.link_mode = applied.link_mode;
-    let before = State::read(&project.files.output).and_then(|state| state.link_mode);
     let mut state = State::new();
     state.lock = options.targets.is_none().then(|| file.digest());
     state.host = Some(host.clone());
-    state.link_mode = report.link_mode.or(before);
+    state.link_mode = report.link_mode.or(known.link_mode);
     state.trees = wanted.trees;
+    if options.targets.is_some() {
+        // The other targets are still there, and so are their trees.
+        state.trees.extend(known.trees);
+        state.trees.sort_unstable();
+        state.trees.dedup();
+    }
     state.watched = wanted.watched;
     state.areas = areas;
-    state.write(&project.files.output)?;
+    let key = store.make_state_key();
+    if let Err(e) = key
+        .map_err(OpsError::from)
+        .and_then(|key| Ok(state.write(&project.files.output, &key)?))
+    {
+        warn("the next sync reads everything again", &e);
+    }
     let real = std::fs::canonicalize(&project.files.dir).unwrap_or(project.files.dir.clone());
-    store.register(&Root {
+    let root = Root {
         project: real,
         trees: state.trees,
         used: cx.settings.now,
-    })?;
+    };
+    if let Err(e) = store.register(&root) {
+        warn("the store does not know of this project", &e);
+    }
     drop(output);
     Ok(())
 }
 
-type States = std::collections::BTreeMap<RelPath, crate::materialize::AreaState>;
+type States = BTreeMap<RelPath, crate::materialize::AreaState>;
 
 fn apply(
     cx: &Context<'_>,
@@ -280,9 +319,9 @@ fn apply(
     store: &Store,
     wanted: &Wanted,
     options: &SyncOptions,
-) -> Result<(States, Applied, Output), OpsError> {
+) -> Result<(States, Applied, Output, State), OpsError> {
     let output = Output::open(&project.files.output)?;
-    let known = State::read(&project.files.output).unwrap_or_default();
+    let known = cx.state(&project.files.output).unwrap_or_default();
     let desired = Desired {
         areas: &wanted.areas,
         exclusive: options.targets.is_none(),
@@ -290,7 +329,7 @@ fn apply(
     };
     let place = |tree: TreeDigest| store.tree_path(tree);
     let (areas, applied) = output.apply(&desired, &known, &place, cx.cancel)?;
-    Ok((areas, applied, output))
+    Ok((areas, applied, output, known))
 }
 
 /// The stored tree that an error blames.
@@ -319,8 +358,27 @@ fn record_pins(
     }
     let store = cx.store()?;
     let StoreIndex { recipes, .. } = index(&store, &file.lock, host);
+    // Builds take minutes: somebody may have changed the lock meanwhile, and
+    // then their text gets the pins that still fit, and stays theirs.
+    let mut current = project.read_lock()?.unwrap_or_else(|| file.clone());
+    let is_ours = current.text == file.text;
+    if pin(&mut current.lock, host, &recipes) {
+        current.text = current.lock.to_text();
+        fs::replace(&project.files.lock, current.text.as_bytes())?;
+        report
+            .lock
+            .get_or_insert(super::LockStatus::Updated(Vec::new()));
+        if is_ours {
+            *file = current;
+        }
+    }
+    Ok(())
+}
+
+/// Pins what has no pin yet; tells whether that changed the lock.
+fn pin(lock: &mut Lock, host: &Triple, recipes: &BTreeMap<RecipeKey, TreeDigest>) -> bool {
     let mut changed = false;
-    for target in file.lock.targets.values_mut() {
+    for target in lock.targets.values_mut() {
         let LockedSource::Build { hosts, .. } = &mut target.source else {
             continue;
         };
@@ -334,17 +392,13 @@ fn record_pins(
             changed = true;
         }
     }
-    if changed {
-        file.text = file.lock.to_text();
-        fs::replace(&project.files.lock, file.text.as_bytes())?;
-        report
-            .lock
-            .get_or_insert(super::LockStatus::Updated(Vec::new()));
-    }
-    Ok(())
+    changed
 }
 
-/// Whether a project uses the machine's own toolchain.
-pub(super) fn is_system(project: &Project) -> bool {
-    project.manifest.channel == Channel::System
+/// Refuses a system toolchain that is not the locked one.
+fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
+    match &lock.toolchain {
+        LockedToolchain::System { .. } => system::check(&system::find(cx)?, lock),
+        LockedToolchain::Dist { .. } => Ok(()),
+    }
 }

@@ -9,7 +9,9 @@ use super::output::wanted;
 use super::project::{LockFile, Project};
 use super::{Context, OpsError, sync};
 use crate::lock::{LockError, LockedSource};
-use crate::materialize::{Area, State, check_stored, differences as output_differences};
+use crate::materialize::{
+    Area, State, check_stored, differences as output_differences, present_areas,
+};
 use crate::plan::{StoreIndex, plan};
 use crate::store::Store;
 use crate::sys::fs;
@@ -97,20 +99,20 @@ pub fn verify(
         }
     };
     let output = &project.files.output;
-    let Some(state) = State::read(output) else {
+    let Some(state) = cx.state(output) else {
         let finding = if fs::metadata_if_exists(output)?.is_none() {
             Finding::NotJudged("nothing is materialized here".to_owned())
         } else {
             Finding::Bad(
                 Class::CheckFailed,
-                vec!["the output has no readable state".to_owned()],
+                vec!["no sync of this user's store vouches for it".to_owned()],
             )
         };
         report.push("output", finding);
         return Ok(report);
     };
     if options.deep {
-        judge_deep(cx, project, &file, &host, &state, &mut report)?;
+        judge_deep(cx, project, &file, &host, &mut report)?;
     } else {
         let untouched = sync::is_untouched(project, &file, &host, Some(&state));
         report.push("output", judge_metadata(output, &file, &state, untouched));
@@ -173,7 +175,6 @@ fn judge_deep(
     project: &Project,
     file: &LockFile,
     host: &crate::types::Triple,
-    state: &State,
     report: &mut VerifyReport,
 ) -> Result<(), OpsError> {
     let store = cx.existing_store();
@@ -185,7 +186,10 @@ fn judge_deep(
     let Some(store) = store.filter(|_| plan.fetch.is_empty() && plan.build.is_empty()) else {
         let why = "the store lacks trees that the lock names, so there is nothing to compare with; \
                    run `sysroot sync` first";
-        report.push("output", Finding::NotJudged(why.to_owned()));
+        report.push(
+            "output",
+            Finding::Bad(Class::CheckFailed, vec![why.to_owned()]),
+        );
         return Ok(());
     };
     let wanted = match wanted(cx, &store, &plan, &index) {
@@ -197,7 +201,7 @@ fn judge_deep(
         Err(e) => return Err(e),
     };
     let output = &project.files.output;
-    let found = compare(output, &wanted.areas, state)?;
+    let found = compare(output, &wanted.areas)?;
     report.push(
         "output",
         if found.is_empty() {
@@ -216,14 +220,14 @@ fn judge_deep(
 }
 
 /// What differs in the output, strangers among the areas included.
-fn compare(output: &Path, areas: &[Area], state: &State) -> Result<Vec<String>, OpsError> {
+fn compare(output: &Path, areas: &[Area]) -> Result<Vec<String>, OpsError> {
     let found: Result<Vec<Vec<String>>, _> = areas
         .par_iter()
         .map(|area| output_differences(output, area))
         .collect();
     let mut found: Vec<String> = found?.into_iter().flatten().collect();
-    for path in state.areas.keys() {
-        if !areas.iter().any(|area| area.path == *path) {
+    for path in present_areas(output)? {
+        if !areas.iter().any(|area| area.path == path) {
             found.push(format!("{path}: not part of the lock"));
         }
     }

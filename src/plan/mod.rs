@@ -197,7 +197,8 @@ pub fn plan(
     })
 }
 
-fn check_selection(lock: &Lock, selected: Option<&BTreeSet<Triple>>) -> Result<(), PlanError> {
+/// Refuses the selection of a target that the lock does not have.
+pub fn check_selection(lock: &Lock, selected: Option<&BTreeSet<Triple>>) -> Result<(), PlanError> {
     let unknown = selected
         .into_iter()
         .flatten()
@@ -308,7 +309,8 @@ impl Planner<'_> {
     fn targets(&mut self, selected: Option<&BTreeSet<Triple>>) -> Result<Vec<Build>, PlanError> {
         let mut builds = Vec::new();
         for (name, target) in &self.lock.targets {
-            if selected.is_some_and(|s| !s.contains(name)) {
+            // The host's own library belongs to the toolchain, whatever is selected.
+            if name != self.host && selected.is_some_and(|s| !s.contains(name)) {
                 continue;
             }
             match &target.source {

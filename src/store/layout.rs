@@ -9,6 +9,7 @@
 //!   manifests/<channel>    channel manifests by dated channel
 //!   partials/<sha256>      downloads under way or interrupted
 //!   roots/<hash>           one a project: its path, the trees it uses, last use
+//!   state-key              32 random bytes that authenticate the outputs' state files
 //!   locks/<key>            single-flight locks; content names the holder
 //!   quarantine/<random>    damaged trees, kept for inspection
 //!   logs/                  compiler output
@@ -87,6 +88,11 @@ impl Layout {
     /// A download under way.
     pub fn partial(&self, sha256: Sha256) -> PathBuf {
         self.root.join("partials").join(sha256.to_hex())
+    }
+
+    /// The key of the outputs' state files.
+    pub fn state_key(&self) -> PathBuf {
+        self.root.join("state-key")
     }
 
     /// Directory of the project records.

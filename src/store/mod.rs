@@ -12,6 +12,7 @@ mod index;
 mod key_lock;
 mod layout;
 mod roots;
+mod state_key;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use index::{ComponentRecord, Known, RecipeRecord};
 pub use key_lock::KeyLock;
 pub use layout::Layout;
 pub use roots::Root;
+pub use state_key::StateKey;
 pub use tree::{Staging, TreeFault};
 
 use crate::events::Cancelled;

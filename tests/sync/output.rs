@@ -89,8 +89,10 @@ fn a_second_sync_touches_nothing() {
             .mtime_nsec(),
         cache
     );
-    // It does not even need the store.
-    fs::remove_dir_all(sandbox.path("cache")).unwrap();
+    // It needs no more of the store than the key of its own state.
+    for dir in ["trees", "listings", "components"] {
+        fs::remove_dir_all(sandbox.cache().join(dir)).unwrap();
+    }
     sandbox
         .run(&project, &["sync", "--locked"])
         .exits(0)
@@ -244,4 +246,91 @@ fn case_165_the_umask_narrows_and_never_widens() {
         let cache = mode(&sandbox.path("cache"));
         assert_eq!(cache & 0o077, 0, "umask {mask}: {cache:o}");
     }
+}
+
+#[test]
+fn case_157_an_output_that_vouches_for_itself_is_not_believed() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let lock = fs::read(project.join("sysroot.lock")).unwrap();
+    let state = fs::read_to_string(project.join(".sysroot/.state.json")).unwrap();
+    // What a hostile repository can bring along: our lock, a marked output, a
+    // planted program, and any state but one with the right code.
+    let code = "0".repeat(64);
+    let body = state.split_once('\n').unwrap().1;
+    let empty = {
+        let mut state: serde_json::Value = serde_json::from_str(body).unwrap();
+        state["areas"] = serde_json::json!({});
+        state["trees"] = serde_json::json!([]);
+        state.to_string()
+    };
+    for (name, state) in [
+        ("a", format!("{code}\n{empty}")),
+        ("b", empty),
+        ("c", body.to_owned()),
+    ] {
+        let hostile = sandbox.project(name, &manifest(&[THUMB]));
+        fs::write(hostile.join("sysroot.lock"), &lock).unwrap();
+        fs::create_dir_all(hostile.join(".sysroot/bin")).unwrap();
+        fs::write(hostile.join(".sysroot/.gitignore"), "*\n").unwrap();
+        fs::write(hostile.join(".sysroot/.state.json"), state).unwrap();
+        fs::write(
+            hostile.join(".sysroot/bin/rustc"),
+            "#!/bin/sh\necho planted\n",
+        )
+        .unwrap();
+        sandbox.run(&hostile, &["verify"]).exits(1);
+        sandbox.run(&hostile, &["sync", "--check"]).exits(1);
+        let said = sandbox.run(&hostile, &["run", "--", "rustc"]).exits(0);
+        assert!(!said.out.contains("planted"), "{}", said.out);
+        sandbox.run(&hostile, &["verify", "--deep"]).exits(0);
+    }
+}
+
+#[test]
+fn strangers_between_the_areas_are_found_and_removed() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    for stranger in [
+        "lib/evil.so",
+        "lib/rustlib/other/lib/libcore.rlib",
+        "extra/file",
+    ] {
+        let path = project.join(".sysroot").join(stranger);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "x").unwrap();
+        for check in [&["verify"][..], &["verify", "--deep"], &["sync", "--check"]] {
+            sandbox.run(&project, check).exits(1);
+        }
+        sandbox.run(&project, &["sync"]).exits(0);
+        assert!(!path.exists(), "{stranger}");
+        sandbox.run(&project, &["verify", "--deep"]).exits(0);
+    }
+}
+
+#[test]
+fn verify_deep_without_a_store_is_no_success() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    for dir in ["trees", "listings"] {
+        fs::remove_dir_all(sandbox.cache().join(dir)).unwrap();
+    }
+    sandbox
+        .run(&project, &["verify", "--deep"])
+        .exits(1)
+        .mentions("sysroot sync");
+}
+
+#[test]
+fn an_unknown_target_is_refused_also_when_nothing_is_to_do() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    sandbox
+        .run(&project, &["sync", "--target", "nonsense"])
+        .exits(2)
+        .mentions(THUMB);
 }

@@ -1,0 +1,49 @@
+//! The key that tells an output's state file of our own from one that a
+//! checkout brought along.
+//!
+//! The state decides whether an output is taken for good without being read.
+//! A repository could hold an output with a state that says so; it cannot hold
+//! one with the right code, because the key never leaves the cache.
+
+use super::{Result, Store};
+use crate::sys::fs;
+
+/// The secret behind [`StateKey::code`].
+#[derive(Clone)]
+pub struct StateKey([u8; 32]);
+
+impl std::fmt::Debug for StateKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StateKey(..)")
+    }
+}
+
+impl StateKey {
+    /// The authentication code of a text: keyed BLAKE3, as hexadecimal digits.
+    pub fn code(&self, text: &[u8]) -> String {
+        blake3::keyed_hash(&self.0, text).to_hex().to_string()
+    }
+}
+
+impl Store {
+    /// The key, if there is one already.
+    pub fn state_key(&self) -> Option<StateKey> {
+        let bytes = fs::read(&self.layout().state_key(), 32).ok()?;
+        Some(StateKey(bytes.try_into().ok()?))
+    }
+
+    /// The key, made if there is none.
+    pub fn make_state_key(&self) -> Result<StateKey> {
+        if let Some(key) = self.state_key() {
+            return Ok(key);
+        }
+        let mut bytes = [0; 32];
+        let path = self.layout().state_key();
+        let random = getrandom::fill(&mut bytes).map_err(std::io::Error::other);
+        fs::at("draw random bytes for", &path, random)?;
+        fs::replace(&path, &bytes)?;
+        fs::set_mode(&path, 0o600)?;
+        // Of two processes that made one at the same time, the last one's is it.
+        Ok(self.state_key().unwrap_or(StateKey(bytes)))
+    }
+}
