@@ -1,5 +1,8 @@
 //! Projects whose output plain cargo uses.
 
+mod compiled;
+mod interrupted;
+mod linked;
 mod oracle;
 
 use std::fs;
@@ -83,4 +86,11 @@ pub(crate) fn user(sandbox: &Sandbox, dir: &Path, program: &str, arguments: &[&s
         .current_dir(dir)
         .args(arguments);
     said(&mut command)
+}
+
+/// A sandbox for the machine's own compiler.
+pub(crate) fn system() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("SYSROOT_RUSTC", "/usr/bin/rustc");
+    sandbox
 }

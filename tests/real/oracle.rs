@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use super::linked::{links_and_unlinks, with_rustup};
 use super::{HOST, HOSTED, served, use_output, user, write_crate};
 use crate::support::dist::{FOREIGN, REAL_DATES};
 use crate::support::rustup::{Rustup, is_bookkeeping};
@@ -35,7 +36,7 @@ fn manifest() -> String {
 
 #[test]
 fn what_is_synced_is_what_rustup_installs_and_it_compiles() {
-    let (sandbox, server) = served();
+    let (mut sandbox, server) = served();
     let project = sandbox.project("p", &manifest());
     sandbox.run(&project, &["sync"]).exits(0);
 
@@ -77,4 +78,6 @@ fn what_is_synced_is_what_rustup_installs_and_it_compiles() {
     let lto = "profile.release.lto=true";
     let run = ["run", "--", "cargo", "run", "--release", "--config", lto];
     sandbox.run(&bare, &run).exits(0).mentions("42 on x86_64");
+    with_rustup(&mut sandbox);
+    links_and_unlinks(&sandbox, &bare);
 }
