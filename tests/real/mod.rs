@@ -1,5 +1,6 @@
 //! Projects whose output plain cargo uses.
 
+mod build_std;
 mod compiled;
 mod interrupted;
 mod linked;
