@@ -86,6 +86,16 @@ pub enum OpsError {
     /// There is no manifest here or above.
     #[error("there is no `sysroot.toml` in `{}` or any directory above it", .0.display())]
     NoManifest(PathBuf),
+    /// A file of the project is not one that can be read: too large, not
+    /// text, not a regular file, a link to itself.
+    #[error("`{}` cannot be used", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FsError,
+    },
     /// The manifest belongs to another user.
     #[error("`{}` is owned by user {owner}, not by you (user {user})", .path.display())]
     ForeignManifest {
@@ -135,6 +145,9 @@ pub enum OpsError {
     /// There is no compiler on this machine.
     #[error("there is no `rustc` on PATH, and SYSROOT_RUSTC is not set")]
     NoSystemToolchain,
+    /// The only compiler is what this tool put together.
+    #[error("`{}` is the toolchain of a project's output, not the system's", .0.display())]
+    OwnToolchain(PathBuf),
     /// A compiled target has no sources to be compiled from.
     #[error("the toolchain of `{}` has no rust-src", .rustc.display())]
     NoRustSrc {
@@ -223,9 +236,11 @@ impl Diagnostic for OpsError {
             Self::Cancelled(e) => e.class(),
             Self::Conflict(_) | Self::NotReproducible { .. } | Self::Tree(_) => Class::Integrity,
             Self::NoManifest(_)
+            | Self::Unreadable { .. }
             | Self::SpecOutside { .. }
             | Self::UnknownHost { .. }
             | Self::NoRustSrc { .. }
+            | Self::OwnToolchain(_)
             | Self::NoSystemToolchain => Class::Usage,
             Self::ForeignManifest { .. } => Class::Trust,
             Self::MissingLock(_)
@@ -259,6 +274,7 @@ impl Diagnostic for OpsError {
             Self::Fs(e) => return e.hint(),
             Self::Cancelled(_) | Self::Conflict(_) => return None,
             Self::Run { .. } | Self::Rustup { .. } => return None,
+            Self::Unreadable { .. } => return None,
             Self::NoManifest(_) => "run `sysroot init` to write one",
             Self::ForeignManifest { .. } => {
                 "name it with `--manifest-path` if you trust it, or take ownership of it"
@@ -279,6 +295,7 @@ impl Diagnostic for OpsError {
             Self::NoSystemToolchain => {
                 "install a toolchain with rust-src, or name a date as the channel"
             }
+            Self::OwnToolchain(_) => "name the system's compiler with SYSROOT_RUSTC",
             Self::NoRustSrc { .. } => {
                 "install the sources: Debian's rust-src, or `rustup component add rust-src`"
             }
