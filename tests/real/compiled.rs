@@ -145,8 +145,6 @@ fn five_targets_are_compiled_by_the_system_and_plain_cargo_links_with_them() {
     }
     boots(&sandbox, &project, &["--target", "thumbv7m-none-eabi"]);
     boots(&sandbox, &project, &["--target", "aarch64-unknown-none"]);
-    // The host's library is the system's own.
-    boots(&sandbox, &project, &[]);
     // Cargo calls target specifications unstable.
     sandbox.set("RUSTC_BOOTSTRAP", "1");
     links(&sandbox, &project, custom.0, custom.1, custom.2);

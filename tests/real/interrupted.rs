@@ -10,7 +10,7 @@ use super::system;
 use crate::support::sandbox::Sandbox;
 
 /// The limit of every wait below; reached only when something hangs.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The processes whose command line or working directory is below `directory`.
 fn working_in(directory: &Path) -> Vec<String> {
