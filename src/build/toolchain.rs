@@ -125,10 +125,23 @@ impl Toolchain {
     /// looked for beside the compiler and then in the directories of `search`;
     /// the sources below the compiler's sysroot.
     pub fn probe(rustc: &Path, search: &[PathBuf]) -> Result<Self, ToolchainError> {
-        // The user named this program, and a proxy needs the user's settings.
+        Self::below(&Self::sysroot_of(rustc)?, rustc, search)
+    }
+
+    /// Where the toolchain of a compiler, or of a rustup proxy, stands.
+    pub fn sysroot_of(rustc: &Path) -> Result<PathBuf, ToolchainError> {
+        // The user named this program, and a proxy needs the user's settings;
+        // but not what `sysroot env` or a cargo around us has set.
         let mut command = process::inherited(rustc.as_os_str());
+        for name in ["RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+            command.env_remove(name);
+        }
         let sysroot = ask(&mut command, rustc, &["--print", "sysroot"])?;
-        let sysroot = PathBuf::from(sysroot.trim_end_matches(['\r', '\n']));
+        Ok(PathBuf::from(sysroot.trim_end_matches(['\r', '\n'])))
+    }
+
+    /// Finds the parts of the toolchain in `sysroot` that `rustc` stands for.
+    pub fn below(sysroot: &Path, rustc: &Path, search: &[PathBuf]) -> Result<Self, ToolchainError> {
         let inside = sysroot.join("bin").join(executable("rustc"));
         let rustc = if inside.is_file() {
             inside

@@ -135,6 +135,9 @@ pub enum OpsError {
     /// There is no compiler on this machine.
     #[error("there is no `rustc` on PATH, and SYSROOT_RUSTC is not set")]
     NoSystemToolchain,
+    /// The only compiler is what this tool put together.
+    #[error("`{}` is the toolchain of a project's output, not the system's", .0.display())]
+    OwnToolchain(PathBuf),
     /// A compiled target has no sources to be compiled from.
     #[error("the toolchain of `{}` has no rust-src", .rustc.display())]
     NoRustSrc {
@@ -226,6 +229,7 @@ impl Diagnostic for OpsError {
             | Self::SpecOutside { .. }
             | Self::UnknownHost { .. }
             | Self::NoRustSrc { .. }
+            | Self::OwnToolchain(_)
             | Self::NoSystemToolchain => Class::Usage,
             Self::ForeignManifest { .. } => Class::Trust,
             Self::MissingLock(_)
@@ -279,6 +283,7 @@ impl Diagnostic for OpsError {
             Self::NoSystemToolchain => {
                 "install a toolchain with rust-src, or name a date as the channel"
             }
+            Self::OwnToolchain(_) => "name the system's compiler with SYSROOT_RUSTC",
             Self::NoRustSrc { .. } => {
                 "install the sources: Debian's rust-src, or `rustup component add rust-src`"
             }

@@ -1,31 +1,73 @@
 //! The machine's own toolchain: found, asked who it is, compared with the lock.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Context, OpsError};
 use crate::build::{Toolchain, source_tree};
 use crate::lock::{Lock, LockedToolchain};
+use crate::materialize::STATE_FILE;
 use crate::resolve::SystemToolchain;
 use crate::types::TreeDigest;
 
 /// Finds the system's toolchain: the one the environment names, else the
-/// first `rustc` on PATH.
+/// first `rustc` on PATH that is not a project's output.
+///
+/// What we put together must never be taken for the system: the output's own
+/// directory is the first on PATH inside `sysroot run`, and a rustup proxy
+/// may stand for a linked one. Taking it would lock the output by itself.
 pub(super) fn find(cx: &Context<'_>) -> Result<Toolchain, OpsError> {
-    let rustc = match &cx.settings.rustc {
-        Some(rustc) => rustc.clone(),
-        None => on_path(cx, "rustc").ok_or(OpsError::NoSystemToolchain)?,
-    };
-    Ok(Toolchain::probe(&rustc, &cx.settings.search_path)?)
+    let search: Vec<PathBuf> = (cx.settings.search_path.iter())
+        .filter(|dir| !is_below_output(&dir.join("program")))
+        .cloned()
+        .collect();
+    if let Some(rustc) = &cx.settings.rustc {
+        return probe(rustc, &search)?.ok_or_else(|| OpsError::OwnToolchain(rustc.clone()));
+    }
+    let mut skipped = None;
+    for rustc in all_on_path(cx, "rustc") {
+        match probe(&rustc, &search)? {
+            Some(toolchain) => return Ok(toolchain),
+            None => skipped = Some(rustc),
+        }
+    }
+    Err(skipped.map_or(OpsError::NoSystemToolchain, OpsError::OwnToolchain))
+}
+
+/// The toolchain of a compiler; `None` if a project's output is behind it.
+fn probe(rustc: &Path, search: &[PathBuf]) -> Result<Option<Toolchain>, OpsError> {
+    if is_below_output(rustc) {
+        return Ok(None);
+    }
+    let sysroot = Toolchain::sysroot_of(rustc)?;
+    if is_output(&sysroot) {
+        return Ok(None);
+    }
+    Ok(Some(Toolchain::below(&sysroot, rustc, search)?))
+}
+
+/// Whether a program stands in the `bin` of a project's output.
+fn is_below_output(program: &Path) -> bool {
+    let real = program.parent().and_then(|dir| dir.canonicalize().ok());
+    let places = [program.parent(), real.as_deref()];
+    let mut outputs = places.into_iter().flatten().filter_map(Path::parent);
+    outputs.any(is_output)
+}
+
+fn is_output(dir: &Path) -> bool {
+    dir.join(STATE_FILE).is_file()
 }
 
 /// The first program of a name on PATH.
 pub(super) fn on_path(cx: &Context<'_>, program: &str) -> Option<PathBuf> {
+    all_on_path(cx, program).next()
+}
+
+/// Every program of a name on PATH.
+fn all_on_path(cx: &Context<'_>, program: &str) -> impl Iterator<Item = PathBuf> {
     let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-    cx.settings
-        .search_path
-        .iter()
-        .map(|dir| dir.join(&file))
-        .find(|path| path.is_file())
+    let dirs = cx.settings.search_path.iter();
+    dirs.map(move |dir| dir.join(&file))
+        .filter(|path| path.is_file())
 }
 
 /// The tree digest of the toolchain's library sources.
