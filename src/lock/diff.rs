@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::write::strategy_name;
-use super::{Lock, LockedSource, LockedTarget};
+use super::{Lock, LockedSource, LockedTarget, options_of};
 use crate::manifest::{Manifest, TargetRequest};
-use crate::recipe::BuildOptions;
 use crate::types::{CrateSet, DebugInfo, OptLevel, Panic, Profile, SpecDigest, Triple};
 
 /// One field in which manifest and lock differ.
@@ -116,15 +115,7 @@ impl Found {
         let LockedSource::Build { options, hosts } = &locked.source else {
             return;
         };
-        let TargetRequest {
-            strategy: _,
-            spec: _,
-            crates,
-            features,
-            profile,
-            rustflags,
-        } = locked.request.clone();
-        let meant = BuildOptions::new(crates, features, profile, rustflags);
+        let meant = options_of(&locked.request, name, hosts.keys());
         if meant != *options {
             let wanted = Some("what the request means".to_owned());
             self.push(

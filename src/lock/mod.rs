@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::manifest::TargetRequest;
 use crate::recipe::{BuildOptions, Inputs, Recipe};
 use crate::types::{
-    Channel, ComponentId, ComponentName, Date, RecipeKey, RelPath, Sha256, SpecDigest, TreeDigest,
-    Triple,
+    Channel, ComponentId, ComponentName, CrateSet, Date, RecipeKey, RelPath, Sha256, SpecDigest,
+    TreeDigest, Triple,
 };
 
 pub use diff::{Difference, differences};
@@ -132,6 +132,28 @@ pub enum LockedSource {
         /// The key, and the pin once built, for each host.
         hosts: BTreeMap<Triple, LockedBuild>,
     },
+}
+
+/// What a request means for a compiled target, defaults filled in.
+///
+/// A target that is also a host gets `std` whatever is asked for: build
+/// scripts and procedural macros link it, so a host without it compiles nothing.
+pub(crate) fn options_of<'h>(
+    request: &TargetRequest,
+    target: &Triple,
+    mut hosts: impl Iterator<Item = &'h Triple>,
+) -> BuildOptions {
+    let TargetRequest {
+        strategy: _,
+        spec: _,
+        crates,
+        features,
+        profile,
+        rustflags,
+    } = request.clone();
+    let is_host = hosts.any(|host| host == target);
+    let crates = if is_host { Some(CrateSet::Std) } else { crates };
+    BuildOptions::new(crates, features, profile, rustflags)
 }
 
 /// A compiled target on one host.

@@ -133,6 +133,12 @@ pub enum ResolveError {
         /// What it was to be resolved from.
         origin: &'static str,
     },
+    /// A host is compiled, and without `std`.
+    #[error("`{target}` is also a host, and a host's build scripts and macros need `std`")]
+    HostWithoutStd {
+        /// The target.
+        target: Triple,
+    },
     /// A custom target's spec was not among the digests.
     #[error("the spec `{path}` of the target `{target}` was not read")]
     NoSpec {
@@ -167,7 +173,7 @@ impl Diagnostic for ResolveError {
             | Self::Suspicious { .. }
             | Self::UnknownTarget { .. }
             | Self::NotInstalled { .. } => Class::Unresolvable,
-            Self::NoSpec { .. } => Class::Usage,
+            Self::NoSpec { .. } | Self::HostWithoutStd { .. } => Class::Usage,
             Self::WrongSource { .. } | Self::NoInputs { .. } => Class::Bug,
         }
     }
@@ -204,6 +210,9 @@ impl Diagnostic for ResolveError {
                 "did you mean `{nearest}`? if not, set `strategy = \"build\"` for `{target}`"
             )),
             Self::NotInstalled { .. } => Some("use `strategy = \"build\"`".to_owned()),
+            Self::HostWithoutStd { target } => {
+                Some(format!("set `crates = [\"std\"]` for `{target}`"))
+            }
             Self::NoSpec { .. } | Self::WrongSource { .. } | Self::NoInputs { .. } => None,
         }
     }

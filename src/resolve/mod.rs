@@ -18,10 +18,9 @@ pub use channel_manifest::{ChannelManifest, ChannelManifestError, MAX_SIZE, Pack
 pub use error::ResolveError;
 pub use freshness::{Republished, carry_pins, check_date, check_not_older, check_not_republished};
 
-use crate::lock::{Lock, LockedBuild, LockedSource, LockedTarget};
+use crate::lock::{Lock, LockedBuild, LockedSource, LockedTarget, options_of};
 use crate::manifest::{Manifest, TargetRequest};
-use crate::recipe::BuildOptions;
-use crate::types::{Date, RecipeKey, RelPath, Sha256, SpecDigest, TreeDigest, Triple};
+use crate::types::{CrateSet, Date, RecipeKey, RelPath, Sha256, SpecDigest, TreeDigest, Triple};
 
 /// Where a manifest's channel comes from.
 #[derive(Clone, Debug)]
@@ -93,7 +92,7 @@ pub fn resolve(
             request: request.clone(),
             spec,
             source: match (source, build) {
-                (_, true) => built(request, &hosts),
+                (_, true) => built(name, request, &hosts)?,
                 (Source::Dist { .. }, false) => LockedSource::Download,
                 (Source::System(_), false) => LockedSource::System,
             },
@@ -128,23 +127,25 @@ fn spec_digest(
 }
 
 /// A build whose keys are not known yet, because they need every archive.
-fn built(request: &TargetRequest, hosts: &BTreeSet<Triple>) -> LockedSource {
-    let TargetRequest {
-        strategy: _,
-        spec: _,
-        crates,
-        features,
-        profile,
-        rustflags,
-    } = request.clone();
+fn built(
+    name: &Triple,
+    request: &TargetRequest,
+    hosts: &BTreeSet<Triple>,
+) -> Result<LockedSource, ResolveError> {
+    let without_std = request.crates.is_some_and(|crates| crates != CrateSet::Std);
+    if hosts.contains(name) && without_std {
+        return Err(ResolveError::HostWithoutStd {
+            target: name.clone(),
+        });
+    }
     let unknown = LockedBuild {
         key: RecipeKey::from_bytes([0; 32]),
         pin: None,
     };
-    LockedSource::Build {
-        options: BuildOptions::new(crates, features, profile, rustflags),
+    Ok(LockedSource::Build {
+        options: options_of(request, name, hosts.iter()),
         hosts: hosts.iter().map(|host| (host.clone(), unknown)).collect(),
-    }
+    })
 }
 
 fn fill_in_keys(lock: &mut Lock) -> Result<(), ResolveError> {

@@ -620,3 +620,41 @@ fn a_spec_that_was_not_read_is_an_error() {
     let error = lock("[targets.other]\nspec = \"other.json\"\n").unwrap_err();
     assert!(matches!(error, ResolveError::NoSpec { .. }));
 }
+
+#[test]
+fn a_compiled_target_that_is_also_a_host_has_std() {
+    let crates = |lock: &Lock, name: &str| match &lock.targets[&triple(name)].source {
+        LockedSource::Build { options, .. } => Some(options.crates),
+        LockedSource::Download | LockedSource::System => None,
+    };
+    let both = format!(
+        "[targets.{HOST}]\nstrategy = \"build\"\n[targets.thumbv7em-none-eabihf]\nstrategy = \"build\"\n"
+    );
+    for lock in [lock(&both).unwrap(), on_machine(&both).unwrap()] {
+        assert_eq!(crates(&lock, HOST), Some(CrateSet::Std));
+        assert_eq!(
+            crates(&lock, "thumbv7em-none-eabihf"),
+            Some(CrateSet::Alloc)
+        );
+    }
+    // A lock is fresh by the same rule.
+    let manifest = project(&both);
+    let mut fresh = from(&channel(), &manifest).unwrap();
+    let differences =
+        |lock: &Lock| crate::lock::differences(&manifest, &BTreeMap::new(), lock).len();
+    assert_eq!(differences(&fresh), 0);
+    if let Some(target) = fresh.targets.get_mut(&triple(HOST))
+        && let LockedSource::Build { options, .. } = &mut target.source
+    {
+        options.crates = CrateSet::Alloc;
+    }
+    assert_ne!(differences(&fresh), 0);
+    for few in ["[\"core\"]", "[\"alloc\"]"] {
+        let rest = format!("[targets.{HOST}]\nstrategy = \"build\"\ncrates = {few}\n");
+        for result in [lock(&rest), on_machine(&rest)] {
+            let error = result.unwrap_err();
+            assert_eq!(error.class(), Class::Usage);
+            assert!(error.hint().unwrap().contains("crates = [\"std\"]"));
+        }
+    }
+}
