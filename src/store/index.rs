@@ -87,17 +87,15 @@ impl Store {
             .iter()
             .map(|hash| (*hash, self.archive(*hash)))
             .collect();
-        let known = records.iter().find_map(|(_, record)| record.as_ref());
-        let Some(known) = known else {
+        let mut found = records.iter().filter_map(|(_, record)| record.as_ref());
+        // Only the archive that was unpacked for these very formats answers:
+        // another record's tree may be of another component.
+        if let Some(record) = found.clone().find(|record| record.claimed == formats) {
+            return Known::Tree(record.tree);
+        }
+        let Some(known) = found.next() else {
             return Known::Nothing;
         };
-        if records
-            .iter()
-            .flat_map(|(_, record)| record)
-            .any(|record| record.claimed == formats)
-        {
-            return Known::Tree(known.tree);
-        }
         match records.iter().find(|(_, record)| record.is_none()) {
             Some((unknown, _)) => Known::AllBut(*unknown),
             None if records
@@ -148,4 +146,43 @@ fn read_all<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>> {
         .into_iter()
         .filter_map(|name| read(&dir.join(name)))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Listing;
+
+    #[test]
+    fn the_record_of_these_formats_answers_whatever_else_is_known_of_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("cache")).unwrap();
+        let tree = |name: &str| {
+            let staging = store.stage().unwrap();
+            fs::write_new(&staging.path().join(name), name.as_bytes()).unwrap();
+            let hash = blake3::hash(name.as_bytes());
+            let text = format!(
+                "sysroot-tree-v1\n- {} {} {name}\n",
+                name.len(),
+                hash.to_hex()
+            );
+            let listing = Listing::parse(&text).unwrap();
+            store.publish(&staging, &listing).unwrap()
+        };
+        let (other, ours) = (tree("other"), tree("ours"));
+        let hash = |byte: &str| Sha256::from_hex(&byte.repeat(64)).unwrap();
+        let (first, second, third) = (hash("1"), hash("2"), hash("3"));
+        let record = |archive, claimed: &[Sha256], tree| {
+            let record = ComponentRecord {
+                name: "rust-src".to_owned(),
+                archive,
+                claimed: claimed.to_vec(),
+                tree,
+            };
+            store.record_component(&record).unwrap();
+        };
+        record(first, &[first, third], other);
+        record(second, &[first, second], ours);
+        assert_eq!(store.component(&[first, second]), Known::Tree(ours));
+    }
 }
