@@ -50,7 +50,8 @@ pub struct BuilderOptions {
     pub builds: usize,
     /// A private directory, for this builder alone.
     pub work_root: PathBuf,
-    /// Where each build's log goes, as `<target>.log`.
+    /// Where each build's log goes, as
+    /// `<target>-<first 12 digits of the key>.log`.
     pub log_dir: PathBuf,
     /// Whether cargo may fetch what the sources lack.
     pub offline: bool,
@@ -193,7 +194,11 @@ impl<'a> Builder<'a> {
         };
         let mut command = invocation.command();
         self.jobs.configure(&mut command);
-        let log = self.options.log_dir.join(format!("{}.log", job.target));
+        // Two recipes of one target may be built at once, for two projects.
+        let key = job.key.to_hex();
+        let short = key.get(..12).unwrap_or(&key);
+        let log = format!("{}-{short}.log", job.target);
+        let log = self.options.log_dir.join(log);
         let built = run::run(self, job, &mut command, &log)?;
         let listing = collect::collect(job.target, &built, job.out)?;
         fs::remove_dir_all(&dir)?;
