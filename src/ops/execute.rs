@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::failures::{Failures, whole};
 use super::project::Project;
 use super::{Context, OpsError, lock, system};
-use crate::build::{BuildError, Builder, BuilderOptions, Job, TargetSpec, Toolchain};
+use crate::build::{Builder, BuilderOptions, Job, TargetSpec, Toolchain};
 use crate::events::{Event, Stage};
 use crate::fetch::archive::{Limits, unpack};
 use crate::fetch::{Client, Download, Format, choose_format};
@@ -104,6 +105,10 @@ pub(super) fn execute(
         (fetched, built)
     });
     let mut done = Executed::default();
+    if let (Err(e), true) = (&built, fetched.iter().any(Result::is_err)) {
+        // The download's error is the one returned, and must not hide this one.
+        cx.observer.event(Event::Warning(whole(e)));
+    }
     for worker in fetched {
         for (id, tree) in worker? {
             index.components.insert(id.clone(), tree);
@@ -150,13 +155,17 @@ impl Queue {
     }
 
     /// The next download, unless another one failed.
-    fn next(&self) -> Option<Fetch> {
+    fn next(&self) -> Option<Turn<'_>> {
         let mut state = self.lock();
         if state.failed {
-            None
-        } else {
-            state.waiting.pop_front()
+            return None;
         }
+        let fetch = state.waiting.pop_front()?;
+        Some(Turn {
+            queue: self,
+            fetch,
+            ok: false,
+        })
     }
 
     fn done(&self, fetch: &Fetch, ok: bool) {
@@ -175,6 +184,20 @@ impl Queue {
     }
 }
 
+/// A download under way. It failed unless told otherwise: a panic must not
+/// leave the builds waiting for it.
+struct Turn<'q> {
+    queue: &'q Queue,
+    fetch: Fetch,
+    ok: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.queue.done(&self.fetch, self.ok);
+    }
+}
+
 struct Run<'a> {
     cx: &'a Context<'a>,
     store: &'a Store,
@@ -190,10 +213,10 @@ impl Run<'_> {
         queue: &Queue,
     ) -> Result<Vec<(ComponentId, TreeDigest)>, OpsError> {
         let mut done = Vec::new();
-        while let Some(fetch) = queue.next() {
-            let result = self.fetch(client, &fetch.id);
-            queue.done(&fetch, result.is_ok());
-            done.push((fetch.id, result?));
+        while let Some(mut turn) = queue.next() {
+            let tree = self.fetch(client, &turn.fetch.id)?;
+            turn.ok = true;
+            done.push((turn.fetch.id.clone(), tree));
         }
         Ok(done)
     }
@@ -205,14 +228,25 @@ impl Run<'_> {
         let component = self.lock.archives.get(id).ok_or_else(missing)?;
         let hashes = component.hashes();
         let first = hashes.first().ok_or_else(missing)?;
-        let key = format!("component-{}", first.to_hex());
-        let _guard = store.lock_key(&key, &format!("downloading {id}"), cx.observer, cx.cancel)?;
+        let lock = |key: String| {
+            store.lock_key(&key, &format!("downloading {id}"), cx.observer, cx.cancel)
+        };
+        // Of those who lock the same formats one works, whatever format each
+        // of them would choose.
+        let _component = lock(format!("formats-{}", first.to_hex()))?;
         let chosen = match store.component(&hashes) {
             Known::Tree(tree) => return Ok(tree),
             Known::AllBut(unknown) => only_format(component, unknown),
             Known::Nothing => choose_format(component, client.observed_rate()),
         };
         let (format, archive) = chosen.ok_or_else(missing)?;
+        // Another lock may pair this archive with other formats; the partial
+        // file is named by the archive, so its lock is, too. Whoever holds one
+        // waits for no lock of formats, so nobody waits in a circle.
+        let _archive = lock(format!("component-{}", archive.sha256.to_hex()))?;
+        if let Known::Tree(tree) = store.component(&hashes) {
+            return Ok(tree);
+        }
         let partial = store.layout().partial(archive.sha256);
         if let Some(parent) = partial.parent() {
             fs::create_private_dir_all(parent)?;
@@ -259,10 +293,16 @@ impl Run<'_> {
         let (_assembled, toolchain) = self.toolchain()?;
         let work = self.store.stage()?;
         let builder = self.builder(toolchain, builds.len(), &work)?;
+        let failures = Failures::new(self.cx);
         let results: Vec<_> = std::thread::scope(|scope| {
+            let work = |build| {
+                let result = self.build(&builder, build);
+                failures.tell(build, &result);
+                result
+            };
             let threads: Vec<_> = builds
                 .iter()
-                .map(|build| (build, scope.spawn(|| self.build(&builder, build))))
+                .map(|build| (build, scope.spawn(move || work(build))))
                 .collect();
             let join = |(build, thread): (&Build, std::thread::ScopedJoinHandle<'_, _>)| {
                 (
@@ -275,31 +315,7 @@ impl Run<'_> {
             threads.into_iter().map(join).collect()
         });
         self.cx.cancel.check()?;
-        self.sum_up(results)
-    }
-
-    fn sum_up(
-        &self,
-        results: Vec<(Build, Result<TreeDigest, OpsError>)>,
-    ) -> Result<Vec<(Build, TreeDigest)>, OpsError> {
-        let mut done = Vec::new();
-        let mut failed: Vec<(Triple, Box<BuildError>)> = Vec::new();
-        for (build, result) in results {
-            match result {
-                Ok(tree) => done.push((build, tree)),
-                Err(OpsError::Build(e)) => failed.push((build.target, Box::new(e))),
-                Err(e) => return Err(e),
-            }
-        }
-        for (_, e) in failed.iter().skip(1) {
-            self.cx.observer.event(Event::Warning(e.to_string()));
-        }
-        let targets: Vec<Triple> = failed.iter().map(|(target, _)| target.clone()).collect();
-        match failed.into_iter().next() {
-            None => Ok(done),
-            Some((_, first)) if targets.len() == 1 => Err((*first).into()),
-            Some((_, first)) => Err(OpsError::Builds { targets, first }),
-        }
+        failures.sum_up(results)
     }
 
     fn builder(
@@ -448,5 +464,29 @@ impl<'a> Task<'a> {
             stage,
             elapsed,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_download_does_not_leave_the_builds_waiting() {
+        let fetch = Fetch {
+            id: component_id("rust-src", None).unwrap(),
+            for_build: true,
+        };
+        let queue = Queue::new(&[fetch]);
+        let panicked = std::thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                let _turn = queue.next();
+                panic!("as a worker might");
+            });
+            worker.join().is_err()
+        });
+        assert!(panicked);
+        assert!(!queue.wait_for_inputs());
+        assert!(queue.next().is_none());
     }
 }

@@ -7,6 +7,7 @@
 mod cache;
 mod error;
 mod execute;
+mod failures;
 mod link;
 mod lock;
 mod output;
