@@ -1,6 +1,6 @@
 //! `sync`: lock if needed, then bring the output into the locked state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::execute::{Executed, execute, index};
@@ -11,7 +11,8 @@ use super::{Context, OpsError, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource};
 use crate::materialize::{
-    Applied, Desired, LinkMode, MaterializeError, Output, State, differences as output_differences,
+    Applied, Desired, LinkMode, MaterializeError, Output, State, check_stored,
+    differences as output_differences,
 };
 use crate::plan::{Plan, StoreIndex, plan};
 use crate::store::{Root, Store, TreeFault};
@@ -222,8 +223,9 @@ fn materialize(
     }
     let store = cx.store()?;
     store.sweep_staging()?;
-    // A tree that is damaged again right after it was made anew is not healed twice.
-    let mut healed = BTreeSet::new();
+    // A tree that is damaged again and again after it was made anew is not
+    // healed for ever; twice, because another process may be healing it, too.
+    let mut healed: BTreeMap<TreeDigest, u8> = BTreeMap::new();
     let (wanted, areas, applied, output) = loop {
         let mut index = index(&store, &file.lock, host);
         let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
@@ -237,13 +239,18 @@ fn materialize(
         report.plan = Some(plan);
         match result {
             Ok(done) => break done,
-            Err(e) => match damaged_tree(&e) {
-                Some(tree) if healed.insert(tree) => {
-                    let kept = store.quarantine(tree)?;
-                    cx.observer.event(Event::Warning(format!(
-                        "{e}; it is kept in `{}` and made anew",
-                        kept.display()
-                    )));
+            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, &store)) {
+                Some(tree) if healed.get(&tree).is_none_or(|times| *times < 2) => {
+                    *healed.entry(tree).or_default() += 1;
+                    let is_whole =
+                        |listing| check_stored(tree, &listing, &store.tree_path(tree)).is_ok();
+                    let is_damaged = || !store.listing(tree).is_ok_and(is_whole);
+                    if let Some(kept) = store.quarantine(tree, &is_damaged, cx.cancel)? {
+                        cx.observer.event(Event::Warning(format!(
+                            "{e}; it is kept in `{}` and made anew",
+                            kept.display()
+                        )));
+                    }
                 }
                 _ => return Err(e),
             },
@@ -302,6 +309,17 @@ fn damaged_tree(error: &OpsError) -> Option<TreeDigest> {
         }
         _ => None,
     }
+}
+
+/// The stored tree that another process moved away while we read it.
+fn vanished_tree(error: &OpsError, store: &Store) -> Option<TreeDigest> {
+    let OpsError::Materialize(MaterializeError::Fs(e)) = error else {
+        return None;
+    };
+    let below = e.path.strip_prefix(store.layout().trees()).ok()?;
+    let name = below.components().next()?.as_os_str().to_str()?;
+    let vanished = e.source.kind() == std::io::ErrorKind::NotFound;
+    vanished.then(|| TreeDigest::from_hex(name).ok()).flatten()
 }
 
 /// Writes the digests of compiled trees into the lock, so that from now on

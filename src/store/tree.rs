@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::key_lock::is_still_at;
 use super::{Result, Store};
+use crate::events::{Cancel, Silent};
 use crate::sys::fs::{self, Renamed};
 use crate::types::{Listing, TreeDigest};
 
@@ -163,17 +164,38 @@ impl Store {
     }
 
     /// Moves a damaged tree out of the way, so that it is fetched or built
-    /// again, and returns where it is kept.
-    pub fn quarantine(&self, digest: TreeDigest) -> Result<PathBuf> {
+    /// again, and returns where it is kept; `None` if there is nothing to do
+    /// because another process was faster.
+    ///
+    /// Two processes may find the same damage. `is_damaged` looks again while
+    /// nobody else moves the tree, so that the second one does not take away
+    /// what the first one has made anew.
+    pub fn quarantine(
+        &self,
+        digest: TreeDigest,
+        is_damaged: &dyn Fn() -> bool,
+        cancel: &Cancel,
+    ) -> Result<Option<PathBuf>> {
+        let name = format!("tree-{}", digest.to_hex());
+        let _guard = self.lock_key(&name, "moving a damaged tree away", &Silent, cancel)?;
+        if !is_damaged() {
+            return Ok(None);
+        }
+        let tree = self.layout().tree(digest);
+        if fs::metadata_if_exists(&tree)?.is_none() {
+            return Ok(None);
+        }
         let dir = self.layout().quarantine();
         fs::create_private_dir_all(&dir)?;
         let made = tempfile::Builder::new().prefix("tree-").tempdir_in(&dir);
         let place = fs::at("create a directory in", &dir, made)?.keep();
-        let (tree, listing) = (self.layout().tree(digest), self.layout().listing(digest));
-        if fs::metadata_if_exists(&tree)?.is_some() {
-            fs::rename(&tree, &place.join(digest.to_hex()))?;
+        match fs::rename(&tree, &place.join(digest.to_hex())) {
+            // Where the file system has no locks, somebody may still be faster.
+            Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e.into()),
+            // The listing stays: it names no tree now, whoever publishes the
+            // tree replaces a bad one, and may be doing so at this moment.
+            Ok(()) => Ok(Some(place)),
         }
-        fs::remove_file(&listing)?;
-        Ok(place)
     }
 }
