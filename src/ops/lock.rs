@@ -75,7 +75,7 @@ pub fn lock(
     let is_system = project.manifest.channel == Channel::System;
     if let (Some(old), Some([])) = (&old, differences.as_deref())
         && !refresh
-        && (!is_system || mode == LockMode::Check)
+        && !is_system
     {
         return Ok(LockReport {
             status: LockStatus::Fresh,
@@ -83,11 +83,7 @@ pub fn lock(
         });
     }
     if mode == LockMode::Check {
-        let path = project.files.lock.clone();
-        return Err(match differences {
-            None => OpsError::MissingLock(path),
-            Some(differences) => OpsError::StaleLock { path, differences },
-        });
+        check_answers(project, differences.as_deref())?;
     }
     let new = resolve_project(cx, project, old.as_ref().map(|o| &o.lock), refresh)?;
     let text = new.to_text();
@@ -102,6 +98,9 @@ pub fn lock(
             return Ok(LockReport { status, file });
         }
     }
+    if mode == LockMode::Check {
+        return Err(OpsError::WouldChange(project.files.lock.clone()));
+    }
     if mode == LockMode::Write {
         fs::replace(&project.files.lock, text.as_bytes())?;
     }
@@ -109,6 +108,19 @@ pub fn lock(
         status,
         file: LockFile { lock: new, text },
     })
+}
+
+/// Refuses a lock that is missing, or stale by itself.
+fn check_answers(project: &Project, differences: Option<&[Difference]>) -> Result<(), OpsError> {
+    let path = project.files.lock.clone();
+    match differences {
+        None => Err(OpsError::MissingLock(path)),
+        Some([]) => Ok(()),
+        Some(differences) => Err(OpsError::StaleLock {
+            path,
+            differences: differences.to_vec(),
+        }),
+    }
 }
 
 fn resolve_project(
@@ -203,7 +215,7 @@ fn channel_manifest(
     refresh: bool,
 ) -> Result<FetchedManifest, OpsError> {
     let store = cx.store()?;
-    let cached = store.layout().manifest(channel);
+    let cached = store.layout().manifest(&cached_name(cx, channel));
     if !refresh && let Some(found) = read_cached(&cached) {
         return Ok(found);
     }
@@ -226,15 +238,23 @@ fn channel_manifest(
     Ok(fetched)
 }
 
+/// The name of a cached manifest: one a server, because what one server says
+/// must not answer for another.
+fn cached_name(cx: &Context<'_>, channel: &str) -> String {
+    let server = cx.settings.dist_server.trim_end_matches('/');
+    let hash = blake3::hash(server.as_bytes()).to_hex();
+    format!("{}-{channel}", hash.get(..16).unwrap_or(&hash))
+}
+
 /// A path made of a checked date or release; so it always parses.
 fn server_path(path: &str) -> Result<RelPath, OpsError> {
     path.parse().map_err(OpsError::ServerPath)
 }
 
 fn read_cached(path: &Path) -> Option<FetchedManifest> {
-    let mut kept = fs::read(path, MAX_CHANNEL_MANIFEST + 65).ok()?;
+    let kept = fs::read(path, MAX_CHANNEL_MANIFEST + 65).ok()?;
     let hash = Sha256::from_hex(std::str::from_utf8(kept.get(..64)?).ok()?).ok()?;
-    let bytes = kept.split_off(65);
+    let bytes = kept.get(64..)?.strip_prefix(b"\n")?.to_vec();
     (Sha256::of(&bytes) == hash).then_some(FetchedManifest {
         bytes,
         sha256: hash,
@@ -251,4 +271,29 @@ pub(super) fn client(cx: &Context<'_>) -> Result<Client, OpsError> {
         ..Options::default()
     };
     Ok(Client::new(server, options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cached_manifest_that_was_cut_off_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kept");
+        let hash = Sha256::of(b"").to_hex();
+        let other = Sha256::of(b"x").to_hex();
+        for (kept, whole) in [
+            (String::new(), false),
+            (hash[..63].to_owned(), false),
+            (hash.clone(), false),
+            (format!("{hash}x"), false),
+            (format!("{other}\n"), false),
+            (format!("{other}\nx"), true),
+            (format!("{hash}\n"), true),
+        ] {
+            fs::replace(&path, kept.as_bytes()).unwrap();
+            assert_eq!(read_cached(&path).is_some(), whole, "{kept:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //!   listings/<digest>      its canonical listing; BLAKE3 of the text = digest
 //!   components/<sha256>    archive -> tree
 //!   recipes/<key>          recipe key -> tree, and what was built with which inputs
-//!   manifests/<channel>    channel manifests by dated channel
+//!   manifests/<server>-<channel>  channel manifests by server and dated channel
 //!   partials/<sha256>      downloads under way or interrupted
 //!   roots/<hash>           one a project: its path, the trees it uses, last use
 //!   locks/<key>            single-flight locks; content names the holder
@@ -79,9 +79,9 @@ impl Layout {
         self.recipes().join(key.to_hex())
     }
 
-    /// The cached channel manifest of a dated channel.
-    pub fn manifest(&self, channel: &str) -> PathBuf {
-        self.root.join("manifests").join(channel)
+    /// The cached channel manifest of a server's dated channel.
+    pub fn manifest(&self, name: &str) -> PathBuf {
+        self.root.join("manifests").join(name)
     }
 
     /// A download under way.
