@@ -86,6 +86,16 @@ pub enum OpsError {
     /// There is no manifest here or above.
     #[error("there is no `sysroot.toml` in `{}` or any directory above it", .0.display())]
     NoManifest(PathBuf),
+    /// A file of the project is not one that can be read: too large, not
+    /// text, not a regular file, a link to itself.
+    #[error("`{}` cannot be used", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FsError,
+    },
     /// The manifest belongs to another user.
     #[error("`{}` is owned by user {owner}, not by you (user {user})", .path.display())]
     ForeignManifest {
@@ -226,6 +236,7 @@ impl Diagnostic for OpsError {
             Self::Cancelled(e) => e.class(),
             Self::Conflict(_) | Self::NotReproducible { .. } | Self::Tree(_) => Class::Integrity,
             Self::NoManifest(_)
+            | Self::Unreadable { .. }
             | Self::SpecOutside { .. }
             | Self::UnknownHost { .. }
             | Self::NoRustSrc { .. }
@@ -263,6 +274,7 @@ impl Diagnostic for OpsError {
             Self::Fs(e) => return e.hint(),
             Self::Cancelled(_) | Self::Conflict(_) => return None,
             Self::Run { .. } | Self::Rustup { .. } => return None,
+            Self::Unreadable { .. } => return None,
             Self::NoManifest(_) => "run `sysroot init` to write one",
             Self::ForeignManifest { .. } => {
                 "name it with `--manifest-path` if you trust it, or take ownership of it"

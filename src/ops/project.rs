@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::OpsError;
 use crate::lock::{Difference, Lock, differences};
 use crate::manifest::{Manifest, check_spec};
-use crate::sys::fs;
+use crate::sys::fs::{self, FsError};
 use crate::types::{FileDigest, SpecDigest, Triple};
 
 /// The largest manifest and spec we read.
@@ -51,8 +51,12 @@ impl ProjectFiles {
         for dir in start.ancestors() {
             let manifest = dir.join("sysroot.toml");
             if fs::metadata_if_exists(&manifest)?.is_some() {
-                check_owner(&manifest)?;
-                return Ok(Self::of_manifest(&manifest));
+                let files = Self::of_manifest(&manifest);
+                check_owner(&files.manifest)?;
+                if fs::metadata_if_exists(&files.lock)?.is_some() {
+                    check_owner(&files.lock)?;
+                }
+                return Ok(files);
             }
         }
         Err(OpsError::NoManifest(start.to_owned()))
@@ -60,14 +64,15 @@ impl ProjectFiles {
 
     /// Reads the manifest and the specs it names.
     pub fn load(self) -> Result<Project, OpsError> {
-        let text = fs::read_text(&self.manifest, MAX_MANIFEST)?;
+        let text = fs::read_text(&self.manifest, MAX_MANIFEST).map_err(unreadable)?;
         let manifest = Manifest::parse(&text, &self.manifest)?;
         let mut specs = BTreeMap::new();
         for (target, request) in &manifest.targets {
             if let Some(spec) = &request.spec {
                 let path = spec.below(&self.dir);
                 check_inside(&self.dir, &path, target)?;
-                let bytes = fs::read(&path, MAX_MANIFEST)?;
+                let text = fs::read_text(&path, MAX_MANIFEST).map_err(unreadable_spec)?;
+                let bytes = text.into_bytes();
                 let digest = check_spec(&bytes, &path)?;
                 specs.insert(
                     target.clone(),
@@ -91,16 +96,24 @@ impl ProjectFiles {
 fn check_owner(path: &Path) -> Result<(), OpsError> {
     use std::os::unix::fs::MetadataExt as _;
     let user = rustix::process::geteuid().as_raw();
-    let owner = fs::at("inspect", path, std::fs::metadata(path))?.uid();
-    // Root's files are as trustworthy as root; and root may look at anything.
-    if owner == user || owner == 0 || user == 0 {
-        return Ok(());
+    // Of a link both ends count: who owns it chose the file, and who owns the
+    // file writes it.
+    for metadata in [std::fs::symlink_metadata(path), std::fs::metadata(path)] {
+        let owner = match metadata {
+            // A link to nowhere; reading it tells better what is wrong.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            metadata => fs::at("inspect", path, metadata).map_err(unreadable)?.uid(),
+        };
+        // Root's files are as trustworthy as root; and root may look at anything.
+        if owner != user && owner != 0 && user != 0 {
+            return Err(OpsError::ForeignManifest {
+                path: path.to_owned(),
+                owner,
+                user,
+            });
+        }
     }
-    Err(OpsError::ForeignManifest {
-        path: path.to_owned(),
-        owner,
-        user,
-    })
+    Ok(())
 }
 
 #[cfg(not(unix))]
@@ -108,10 +121,41 @@ fn check_owner(_path: &Path) -> Result<(), OpsError> {
     Ok(())
 }
 
+/// Tells a file that is wrong in itself, which its author can mend, from a
+/// file system that fails.
+fn unreadable(source: FsError) -> OpsError {
+    use std::io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, IsADirectory};
+    let kinds = [FileTooLarge, InvalidData, InvalidInput, IsADirectory];
+    if kinds.contains(&source.source.kind()) || is_link_loop(&source.source) {
+        let path = source.path.clone();
+        return OpsError::Unreadable { path, source };
+    }
+    source.into()
+}
+
+/// Like [`unreadable`]; the manifest names the spec, so a missing one is its fault.
+fn unreadable_spec(source: FsError) -> OpsError {
+    if source.source.kind() == std::io::ErrorKind::NotFound {
+        let path = source.path.clone();
+        return OpsError::Unreadable { path, source };
+    }
+    unreadable(source)
+}
+
+#[cfg(unix)]
+fn is_link_loop(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_link_loop(_error: &std::io::Error) -> bool {
+    false
+}
+
 /// Refuses a spec that a link takes out of the project.
 fn check_inside(dir: &Path, spec: &Path, target: &Triple) -> Result<(), OpsError> {
     let real = |path: &Path| fs::at("find", path, std::fs::canonicalize(path));
-    let path = real(spec)?;
+    let path = real(spec).map_err(unreadable_spec)?;
     if path.starts_with(real(dir)?) {
         return Ok(());
     }
@@ -170,7 +214,8 @@ impl Project {
 
     /// Reads the lock, if there is one.
     pub fn read_lock(&self) -> Result<Option<LockFile>, OpsError> {
-        let Some(text) = fs::read_text_if_exists(&self.files.lock, MAX_LOCK)? else {
+        let Some(text) = fs::read_text_if_exists(&self.files.lock, MAX_LOCK).map_err(unreadable)?
+        else {
             return Ok(None);
         };
         let lock = Lock::parse(&text, &self.files.lock)?;

@@ -179,16 +179,56 @@ fn case_147_what_is_no_regular_file_is_refused_without_hanging() {
     let (sandbox, _server) = served();
     let project = sandbox.path("p");
     fs::create_dir(&project).unwrap();
-    let path = project.join("sysroot.toml");
-    std::process::Command::new("mkfifo")
-        .arg(&path)
-        .status()
-        .unwrap();
-    assert_ne!(sandbox.run(&project, &["sync"]).code, 0);
-    fs::remove_file(&path).unwrap();
-    fs::create_dir(&path).unwrap();
-    assert_ne!(sandbox.run(&project, &["sync"]).code, 0);
-    fs::remove_dir(&path).unwrap();
-    std::os::unix::fs::symlink("sysroot.toml", &path).unwrap();
-    assert_ne!(sandbox.run(&project, &["sync"]).code, 0);
+    let manifest = manifest(&[THUMB]) + "[targets.my-os]\nspec = \"my-os.json\"\n";
+    fs::write(project.join("sysroot.toml"), &manifest).unwrap();
+    // A missing spec is the manifest's fault.
+    let said = sandbox.run(&project, &["sync"]).exits(2);
+    assert!(said.err.contains("my-os.json"), "{}", said.err);
+    fs::write(project.join("my-os.json"), "{}").unwrap();
+    for name in ["my-os.json", "sysroot.lock", "sysroot.toml"] {
+        let path = project.join(name);
+        let text = fs::read(&path).ok();
+        let _ = fs::remove_file(&path);
+        let refused = |what: &str| {
+            let said = sandbox.run(&project, &["sync"]);
+            assert_eq!(said.code, 2, "{name} as {what}: {}", said.err);
+            assert!(said.err.contains(name), "{name} as {what}: {}", said.err);
+        };
+        std::process::Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap();
+        refused("a pipe");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        refused("a directory");
+        fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink(name, &path).unwrap();
+        refused("a link to itself");
+        fs::remove_file(&path).unwrap();
+        let file = fs::File::create(&path).unwrap();
+        file.set_len(17 << 20).unwrap();
+        refused("a large file");
+        fs::write(&path, b"\xff\xfe").unwrap();
+        refused("another encoding");
+        fs::remove_file(&path).unwrap();
+        if let Some(text) = text {
+            fs::write(&path, text).unwrap();
+        }
+    }
+}
+
+#[test]
+fn case_151_a_spec_that_a_link_takes_out_of_the_project_is_refused() {
+    let (sandbox, _server) = served();
+    let manifest = manifest(&[THUMB]) + "[targets.my-os]\nspec = \"my-os.json\"\n";
+    let project = sandbox.project("p", &manifest);
+    let outside = sandbox.path("outside.json");
+    fs::write(&outside, "{}").unwrap();
+    std::os::unix::fs::symlink(&outside, project.join("my-os.json")).unwrap();
+    sandbox
+        .run(&project, &["sync"])
+        .exits(2)
+        .mentions("outside of the project");
+    assert!(!project.join("sysroot.lock").exists());
 }

@@ -244,16 +244,34 @@ fn case_158_a_manifest_above_that_another_user_owns_is_refused() {
     fs::create_dir(&below).unwrap();
     // Tests run as root in a container, and root may trust anybody's file:
     // so another user looks at one that belongs to a third.
-    std::os::unix::fs::chown(project.join("sysroot.toml"), Some(4711), None).unwrap();
     let binary = sandbox.path("sysroot");
     fs::copy(env!("CARGO_BIN_EXE_sysroot"), &binary).unwrap();
     let script = "chmod 755 \"$0\" . .. ; cd below && exec setpriv --reuid 4712 --clear-groups \"$1\" lock --check";
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-c", script])
-        .arg(sandbox.path("."))
-        .arg(&binary);
-    command.env_clear().envs(&sandbox.env).current_dir(&project);
-    command.env("SYSROOT_CACHE_DIR", "/nonexistent/cache");
-    said(&mut command).exits(6).mentions("4711");
+    let look = || {
+        let mut command = std::process::Command::new("sh");
+        command
+            .args(["-c", script])
+            .arg(sandbox.path("."))
+            .arg(&binary);
+        command.env_clear().envs(&sandbox.env).current_dir(&project);
+        command.env("SYSROOT_CACHE_DIR", "/nonexistent/cache");
+        said(&mut command)
+    };
+    // Root's is trusted, and there is no lock.
+    look().exits(1);
+    let (manifest, lock) = (project.join("sysroot.toml"), project.join("sysroot.lock"));
+    std::os::unix::fs::chown(&manifest, Some(4711), None).unwrap();
+    look().exits(6).mentions("4711");
+    std::os::unix::fs::chown(&manifest, Some(0), None).unwrap();
+    // A link by somebody else chose the file, whoever owns that.
+    fs::rename(&manifest, project.join("real.toml")).unwrap();
+    std::os::unix::fs::symlink("real.toml", &manifest).unwrap();
+    look().exits(1);
+    std::os::unix::fs::lchown(&manifest, Some(4711), None).unwrap();
+    look().exits(6).mentions("4711");
+    fs::remove_file(&manifest).unwrap();
+    fs::rename(project.join("real.toml"), &manifest).unwrap();
+    fs::write(&lock, "").unwrap();
+    std::os::unix::fs::chown(&lock, Some(4711), None).unwrap();
+    look().exits(6).mentions("sysroot.lock");
 }
