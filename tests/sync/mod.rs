@@ -2,6 +2,7 @@
 
 #[cfg(feature = "fault-injection")]
 mod crash;
+mod hostile;
 mod lock;
 mod output;
 mod processes;
