@@ -25,7 +25,6 @@ impl fmt::Display for Template {
         write!(
             f,
             "\
-#:schema https://raw.githubusercontent.com/sysroot-rs/sysroot/main/schema/sysroot.schema.json
 # What this project is compiled with. `sysroot sync` does what it says;
 # commit this file and `sysroot.lock`, ignore `.sysroot/`.
 
@@ -94,7 +93,7 @@ mod tests {
             assert_eq!(manifest.channel.to_string(), channel);
             assert_eq!(manifest.hosts.len(), 1);
             assert_eq!(manifest.targets.len(), targets.len());
-            assert!(template.to_string().starts_with("#:schema "));
+            assert!(template.to_string().starts_with("# What this project"));
         }
     }
 }
