@@ -178,11 +178,10 @@ impl Store {
     ) -> Result<Option<PathBuf>> {
         let name = format!("tree-{}", digest.to_hex());
         let _guard = self.lock_key(&name, "moving a damaged tree away", &Silent, cancel)?;
-        if !is_damaged() {
-            return Ok(None);
-        }
         let tree = self.layout().tree(digest);
-        if fs::metadata_if_exists(&tree)?.is_none() {
+        // In this order: a tree that is not there now may be published whole at
+        // any moment, but one that is there stays until we move it.
+        if fs::metadata_if_exists(&tree)?.is_none() || !is_damaged() {
             return Ok(None);
         }
         let dir = self.layout().quarantine();
