@@ -1,3 +1,5 @@
+//! Locks that are read, written, compared and refused.
+
 use std::path::Path;
 
 use proptest::prelude::*;

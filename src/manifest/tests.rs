@@ -1,3 +1,5 @@
+//! Manifests that are read and refused.
+
 use std::path::Path;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Plans for locks and stores made up by hand.
+
 use super::*;
 use crate::lock::{LockedArchive, LockedComponent, LockedTarget};
 use crate::manifest::TargetRequest;

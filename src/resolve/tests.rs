@@ -1,3 +1,5 @@
+//! Manifests resolved against small channel manifests.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
