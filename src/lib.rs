@@ -13,6 +13,7 @@
 
 pub mod types;
 
+pub mod config;
 pub mod document;
 
 pub mod lock;

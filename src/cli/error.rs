@@ -61,8 +61,8 @@ impl Diagnostic for CliError {
     fn excerpt(&self) -> Option<String> {
         match self {
             Self::Ops(e) => e.excerpt(),
-            Self::Settings(_)
-            | Self::Fs(_)
+            Self::Settings(e) => e.excerpt(),
+            Self::Fs(_)
             | Self::ManifestExists(_)
             | Self::NotMaterialized(_)
             | Self::Path { .. } => None,

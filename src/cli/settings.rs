@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy as _;
 
 use super::args::Global;
+use crate::config::{self, Config, Fault};
 use crate::fetch::Proxies;
 use crate::materialize::LinkMode;
 use crate::ops::Settings;
+use crate::sys::fs;
 use crate::types::{Class, Date, Diagnostic, Triple};
 
 /// Upstream's own server.
@@ -30,6 +32,26 @@ pub(super) enum SettingsError {
         /// Its value.
         value: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// The configuration file cannot be read.
+    #[error("cannot use the configuration file `{}`", .path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: crate::sys::fs::FsError,
+    },
+    /// The configuration file says something wrong.
+    #[error("{0}")]
+    Config(Fault),
+    /// Somebody else owns the configuration file, or may write to it.
+    #[error("the configuration file `{}` {reason}", .path.display())]
+    ForeignConfig {
+        /// The file.
+        path: PathBuf,
+        /// Who else may change it.
         reason: String,
     },
     /// There is no home directory to put a cache in.
@@ -49,8 +71,22 @@ pub(super) enum SettingsError {
 impl Diagnostic for SettingsError {
     fn class(&self) -> Class {
         match self {
-            Self::Variable { .. } | Self::NoHome => Class::Usage,
+            Self::Variable { .. } | Self::NoHome | Self::ConfigFile { .. } | Self::Config(_) => {
+                Class::Usage
+            }
+            Self::ForeignConfig { .. } => Class::Trust,
             Self::Directory { .. } => Class::FileSystem,
+        }
+    }
+
+    fn excerpt(&self) -> Option<String> {
+        match self {
+            Self::Config(fault) => Some(fault.excerpt().to_owned()),
+            Self::Variable { .. }
+            | Self::NoHome
+            | Self::ConfigFile { .. }
+            | Self::ForeignConfig { .. }
+            | Self::Directory { .. } => None,
         }
     }
 
@@ -58,6 +94,11 @@ impl Diagnostic for SettingsError {
         match self {
             Self::Variable { name, .. } => Some(format!("unset {name}, or correct it")),
             Self::NoHome => Some("set SYSROOT_CACHE_DIR".to_owned()),
+            Self::Config(fault) => fault.hint().map(str::to_owned),
+            Self::ConfigFile { .. } => Some("correct SYSROOT_CONFIG, or the file".to_owned()),
+            Self::ForeignConfig { path, .. } => {
+                Some(format!("make `{}` yours alone to write", path.display()))
+            }
             Self::Directory { .. } => None,
         }
     }
@@ -106,6 +147,7 @@ pub(super) fn path() -> OsString {
 pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, SettingsError> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Ok(Settings {
+        config: user_config()?,
         cache: cache_dir()?,
         dist_server: match text("SYSROOT_DIST_SERVER")? {
             Some(server) => server,
@@ -135,6 +177,67 @@ fn own_host() -> Triple {
     // Cargo's own TARGET, from the build script: always a target name.
     #[expect(clippy::expect_used, reason = "a test holds that the constant parses")]
     triple.parse().expect("the build target's name")
+}
+
+/// Where the user's configuration is: `SYSROOT_CONFIG`, else the platform's
+/// place. Without a home directory there is none.
+fn config_path() -> Option<PathBuf> {
+    if let Some(path) = variable("SYSROOT_CONFIG") {
+        return Some(PathBuf::from(path));
+    }
+    let dir = etcetera::choose_base_strategy().ok()?.config_dir();
+    dir.is_absolute().then(|| dir.join("sysroot/config.toml"))
+}
+
+/// Reads the user's configuration; an absent file in the platform's place says
+/// nothing, one that `SYSROOT_CONFIG` names must be there.
+fn user_config() -> Result<Config, SettingsError> {
+    let Some(path) = config_path() else {
+        return Ok(Config::default());
+    };
+    let text = match fs::read_text(&path, config::MAX_SIZE) {
+        Ok(text) => text,
+        Err(e)
+            if e.source.kind() == std::io::ErrorKind::NotFound
+                && variable("SYSROOT_CONFIG").is_none() =>
+        {
+            return Ok(Config::default());
+        }
+        Err(source) => return Err(SettingsError::ConfigFile { path, source }),
+    };
+    check_owner(&path)?;
+    Config::parse(&text, &path).map_err(SettingsError::Config)
+}
+
+/// Refuses a configuration that somebody else could have written: it names
+/// the keys that are trusted.
+#[cfg(unix)]
+fn check_owner(path: &Path) -> Result<(), SettingsError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Ok(());
+    };
+    let user = rustix::process::geteuid().as_raw();
+    let reason = if metadata.uid() != user && metadata.uid() != 0 {
+        format!(
+            "is owned by user {}, not by you (user {user})",
+            metadata.uid()
+        )
+    } else if metadata.mode() & 0o022 != 0 {
+        format!(
+            "is writable by others (mode {:04o})",
+            metadata.mode() & 0o7777
+        )
+    } else {
+        return Ok(());
+    };
+    let path = path.to_owned();
+    Err(SettingsError::ForeignConfig { path, reason })
+}
+
+#[cfg(not(unix))]
+fn check_owner(_path: &Path) -> Result<(), SettingsError> {
+    Ok(())
 }
 
 fn cache_dir() -> Result<PathBuf, SettingsError> {

@@ -108,6 +108,7 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
+            config: crate::config::Config::default(),
             cache: PathBuf::new(),
             dist_server: String::new(),
             offline: true,

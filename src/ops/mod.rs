@@ -29,6 +29,7 @@ pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
 
+use crate::config::Config;
 use crate::events::{Cancel, Observer};
 use crate::materialize::{LinkMode, State};
 use crate::store::Store;
@@ -37,6 +38,8 @@ use crate::types::{Date, Triple};
 /// What the user's environment and configuration say; never a repository's files.
 #[derive(Clone)]
 pub struct Settings {
+    /// The user's configuration file.
+    pub config: Config,
     /// The cache directory.
     pub cache: PathBuf,
     /// The dist server, as text.

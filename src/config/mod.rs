@@ -1,0 +1,184 @@
+//! The user's configuration: `config.toml` in the platform's configuration
+//! directory, or what `SYSROOT_CONFIG` names.
+//!
+//! Servers, remotes, keys and policy come from here and from the environment,
+//! never from a repository. Text in, value out; the caller finds the file.
+
+mod duration;
+mod size;
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::document::Document;
+pub use crate::document::Fault;
+pub use duration::Age;
+pub use size::Size;
+
+/// The largest configuration file we read.
+pub const MAX_SIZE: u64 = 1 << 20;
+
+/// What a user's configuration file says; every part has a default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Config {
+    /// Where upstream's archives come from.
+    pub dist: Dist,
+    /// The local cache.
+    pub cache: Cache,
+    /// Remotes in the order they are asked.
+    pub remotes: Vec<Remote>,
+    /// Whose compiled trees are accepted.
+    pub trust: Trust,
+}
+
+/// Where upstream's archives come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Dist {
+    /// Dist servers in the order they are asked; the environment's goes first.
+    pub servers: Vec<String>,
+    /// What to do about upstream's signature of the channel manifest.
+    pub signature: SignaturePolicy,
+    /// How old a moving channel's newest manifest may be.
+    pub max_age: Option<Age>,
+}
+
+/// What to do about a signature at lock time. A signature that is there and
+/// wrong is an error under every policy but `off`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignaturePolicy {
+    /// A manifest without one is refused.
+    Require,
+    /// It is checked where the server has one, and its absence recorded.
+    #[default]
+    Prefer,
+    /// It is not asked for.
+    Off,
+}
+
+/// The local cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Cache {
+    /// How large it may grow before the least recently used trees go.
+    pub max_size: Option<Size>,
+    /// How long an unused tree stays.
+    pub max_age: Option<Age>,
+    /// Whether a sync collects garbage once a day.
+    pub collect: Collect,
+    /// Whether a directory that other users of one group write to is used.
+    pub share: Share,
+}
+
+/// When garbage is collected without being asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Collect {
+    /// After the day's first successful sync.
+    #[default]
+    Daily,
+    /// Only by `sysroot cache gc`.
+    Never,
+}
+
+/// Who may write to the cache directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    /// Only the user.
+    #[default]
+    Private,
+    /// Everybody in the directory's group, who are trusted with what the
+    /// user's builds consist of.
+    Group,
+}
+
+/// A place that many machines share trees through.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Remote {
+    /// `s3://bucket/prefix`, `gs://`, `az://`, `http(s)://` or `file://`.
+    pub url: String,
+    /// Whether `cache push` may write to it.
+    #[serde(default)]
+    pub access: Access,
+    /// Records of another namespace are misses: a changed one empties it.
+    #[serde(default)]
+    pub namespace: String,
+    /// Accepts `http://` to a host that is not this machine.
+    #[serde(default)]
+    pub allow_http: bool,
+}
+
+/// What may be done with a remote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Only looked up.
+    #[default]
+    Read,
+    /// Also written to by `cache push` and `cache warm`.
+    ReadWrite,
+}
+
+/// Whose compiled trees are accepted without a pin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Trust {
+    /// Public keys as `sysroot cache keygen` prints them.
+    pub keys: Vec<String>,
+}
+
+impl Config {
+    /// Parses a configuration file's text.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Fault> {
+        Document::new(file, text).parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read() {
+        let text = r#"
+            [dist]
+            servers = ["https://mirror.example"]
+            signature = "require"
+            max-age = "10d"
+            [cache]
+            max-size = "20G"
+            max-age = "90d"
+            collect = "never"
+            share = "group"
+            [[remotes]]
+            url = "s3://bucket/prefix"
+            access = "read-write"
+            namespace = "2026"
+            allow-http = true
+            [trust]
+            keys = ["ed25519:AAAA"]
+        "#;
+        let config = Config::parse(text, Path::new("config.toml")).unwrap();
+        assert_eq!(config.dist.signature, SignaturePolicy::Require);
+        assert_eq!(config.cache.max_size, Some(Size(20 << 30)));
+        assert_eq!(config.cache.max_age, Some(Age::days(90)));
+        assert_eq!(config.cache.share, Share::Group);
+        assert_eq!(config.remotes[0].access, Access::ReadWrite);
+        assert_eq!(
+            Config::parse("", Path::new("c")).unwrap(),
+            Config::default()
+        );
+    }
+
+    #[test]
+    fn case_149_an_unknown_key_is_an_error_at_its_place() {
+        let fault = Config::parse("[cache]\nmax-sise = 1\n", Path::new("c.toml")).unwrap_err();
+        assert_eq!((fault.line(), fault.column()), (2, 1));
+        assert!(fault.message().contains("max-sise"), "{fault}");
+    }
+}
