@@ -4,14 +4,19 @@
 //! prints or reads the environment: settings come in, events and reports go
 //! out.
 
+mod again;
+mod attest;
 mod cache;
+mod differ;
 mod error;
 mod execute;
 mod failures;
 mod link;
 mod lock;
 mod output;
+mod pins;
 mod project;
+mod rebuild;
 mod status;
 mod sync;
 mod system;
@@ -19,12 +24,16 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub use attest::{attest, sbom};
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
+pub use differ::Mismatch;
 pub use error::OpsError;
 pub use execute::Executed;
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
+pub use pins::{PinOptions, PinReport, Pinned, pin};
 pub use project::{Project, ProjectFiles};
+pub use rebuild::rebuild;
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};

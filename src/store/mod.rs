@@ -8,11 +8,13 @@
 //!
 //! The store knows nothing of manifests, fetching or building.
 
+mod differing;
 mod index;
 mod key_lock;
 mod layout;
 mod roots;
 mod state_key;
+mod statement;
 mod tree;
 
 use std::path::{Path, PathBuf};
