@@ -98,14 +98,26 @@ fn case_123_only_repin_changes_a_pin_and_it_tells_both() {
     let newest = pins(&project).remove(0);
     said.mentions(&format!("old: {new}"))
         .mentions(&format!("new: {newest}"));
-    // Another lock still has the old pin: it is served by no other tree.
+    // Another lock still has the old pin: it gets the old tree, and where that
+    // is gone no other one, although the store's record names one.
     let text = fs::read_to_string(project.join("sysroot.lock")).unwrap();
     let other = sandbox.project("other", &manifest(&[THUMB]));
     fs::write(other.join("sysroot.lock"), text.replace(&newest, &old)).unwrap();
-    sandbox
-        .run(&other, &["sync", "--locked", "--offline"])
-        .exits(0);
-    assert_eq!(pins(&other), [old]);
+    let sync = ["sync", "--locked", "--offline"];
+    sandbox.run(&other, &sync).exits(0);
+    let area = other.join(".sysroot/lib/rustlib").join(THUMB);
+    let content = snapshot(&area);
+    let tree = sandbox
+        .cache()
+        .join("trees")
+        .join(old.trim_start_matches("blake3:"));
+    fs::remove_dir_all(tree).unwrap();
+    fs::remove_dir_all(&area).unwrap();
+    sandbox.run(&other, &sync).exits(5).mentions(&old);
+    assert!(!area.exists());
+    fake.settle();
+    sandbox.run(&other, &sync).exits(0);
+    assert_eq!((pins(&other), snapshot(&area)), (vec![old], content));
 }
 
 #[test]

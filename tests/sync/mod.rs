@@ -6,6 +6,7 @@ mod hostile;
 mod lock;
 mod output;
 mod processes;
+mod provenance;
 mod store;
 
 use std::path::{Path, PathBuf};
