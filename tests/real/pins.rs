@@ -319,7 +319,7 @@ fn a_changed_byte_of_a_real_library_is_found_in_its_section() {
         let place = sysroot::diff::compare(&library, &changed).unwrap();
         let member = place.member.unwrap();
         assert!(
-            member.ends_with(".o") || member == "lib.rmeta" || member.starts_with("table"),
+            member.contains(".rcgu.") || member == "lib.rmeta" || member.starts_with("table"),
             "{member}"
         );
         sections.extend(place.section);
