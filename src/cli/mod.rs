@@ -83,7 +83,10 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     };
     let settings: Settings = settings::settings(&cli.global, jobs)?;
     let cancel = Cancel::default();
-    signals::watch(&cancel);
+    // These begin to watch when they find that there is something to do.
+    if !matches!(cli.command, Command::Sync(_) | Command::Run(_)) {
+        signals::watch(&cancel);
+    }
     let progress = Progress::new(&cli.global, terminal);
     let cx = Context {
         settings: &settings,

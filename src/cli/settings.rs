@@ -163,8 +163,8 @@ pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, S
             .collect(),
         proxy: proxy()?,
         today: Date::new(
-            jiff::Zoned::now()
-                .with_time_zone(jiff::tz::TimeZone::UTC)
+            jiff::Timestamp::now()
+                .to_zoned(jiff::tz::TimeZone::UTC)
                 .date(),
         ),
         now: now.map_or(0, |since| since.as_secs()),
@@ -287,14 +287,11 @@ fn link_mode() -> Result<LinkMode, SettingsError> {
     let Some(value) = text(name)? else {
         return Ok(LinkMode::Reflink);
     };
-    [LinkMode::Reflink, LinkMode::Hardlink, LinkMode::Copy]
-        .into_iter()
-        .find(|mode| mode.as_str() == value)
-        .ok_or_else(|| SettingsError::Variable {
-            name,
-            value,
-            reason: "expected `reflink`, `hardlink` or `copy`".to_owned(),
-        })
+    LinkMode::from_name(&value).ok_or_else(|| SettingsError::Variable {
+        name,
+        value,
+        reason: "expected `reflink`, `hardlink` or `copy`".to_owned(),
+    })
 }
 
 fn proxy() -> Result<Proxies, SettingsError> {

@@ -7,12 +7,12 @@ use serde_json::json;
 use super::args::SyncArgs;
 use super::error::CliError;
 use super::terminal::{path_value, seconds};
-use super::{Session, lock, settings};
-use crate::ops::{self, SyncMode, SyncOptions, SyncReport};
+use super::{Session, lock, settings, signals};
+use crate::ops::{self, ProjectFiles, SyncMode, SyncOptions, SyncReport};
 use crate::plan::Plan;
 
 pub(super) fn run(session: &Session<'_>, args: &SyncArgs) -> Result<ExitCode, CliError> {
-    let project = session.project()?;
+    let files = session.files()?;
     let targets = (!args.targets.is_empty()).then(|| args.targets.iter().cloned().collect());
     let options = SyncOptions {
         mode: mode(args),
@@ -20,15 +20,27 @@ pub(super) fn run(session: &Session<'_>, args: &SyncArgs) -> Result<ExitCode, Cl
         dry_run: args.dry_run,
         check: args.check,
     };
-    let report = ops::sync(&session.cx, &project, &options)?;
-    session
-        .terminal
-        .object(&object(&report, &project.files.output));
+    let output = files.output.clone();
+    let report = bring_up_to_date(session, files, &options)?;
+    session.terminal.object(&object(&report, &output));
     match (&report.plan, options.dry_run) {
         (Some(plan), true) => print_plan(session, plan),
         _ => describe(session, &report),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Syncs; if there is nothing to do, without a step too many.
+pub(super) fn bring_up_to_date(
+    session: &Session<'_>,
+    files: ProjectFiles,
+    options: &SyncOptions,
+) -> Result<SyncReport, CliError> {
+    if let Some(report) = ops::up_to_date(&session.cx, &files, options) {
+        return Ok(report);
+    }
+    signals::watch(session.cx.cancel);
+    Ok(ops::sync(&session.cx, &files.load()?, options)?)
 }
 
 /// In continuous integration a lock must never change behind one's back.

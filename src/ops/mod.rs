@@ -8,6 +8,7 @@ mod cache;
 mod error;
 mod execute;
 mod failures;
+mod fresh;
 mod link;
 mod lock;
 mod output;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
 pub use error::OpsError;
 pub use execute::Executed;
+pub use fresh::up_to_date;
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
@@ -31,7 +33,7 @@ pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
 
 use crate::config::Config;
 use crate::events::{Cancel, Observer};
-use crate::materialize::{LinkMode, State};
+use crate::materialize::{LinkMode, State, StateFile};
 use crate::store::Store;
 use crate::types::{Date, Triple};
 
@@ -95,7 +97,12 @@ impl Context<'_> {
 
     /// What the last sync left in an output, if our own code vouches for it.
     pub fn state(&self, output: &Path) -> Option<State> {
-        State::read(output, &self.existing_store()?.state_key()?)
+        self.state_file(output)?.state()
+    }
+
+    /// The same, not taken apart yet.
+    pub(crate) fn state_file(&self, output: &Path) -> Option<StateFile> {
+        StateFile::read(output, &self.existing_store()?.state_key()?)
     }
 
     /// The store, if there is one already; makes nothing.

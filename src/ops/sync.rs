@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::execute::{Executed, execute, index};
+use super::fresh::inputs;
 use super::lock::{LockMode, LockReport, lock};
 use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project};
@@ -64,7 +65,25 @@ pub struct SyncReport {
     pub elapsed: Duration,
 }
 
+impl SyncReport {
+    /// The report of a sync that has done nothing, yet or at all.
+    pub(super) fn nothing_to_do(targets: Vec<Triple>) -> Self {
+        Self {
+            lock: None,
+            plan: None,
+            executed: Executed::default(),
+            replaced: Vec::new(),
+            removed: Vec::new(),
+            link_mode: None,
+            targets,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
 /// Brings a project's output into the locked state.
+///
+/// [`up_to_date`](super::up_to_date) tells sooner when there is nothing to do.
 pub fn sync(
     cx: &Context<'_>,
     project: &Project,
@@ -75,19 +94,13 @@ pub fn sync(
     let host = host(cx, &file.lock)?;
     let mut report = SyncReport {
         lock: lock_status,
-        plan: None,
-        executed: Executed::default(),
-        replaced: Vec::new(),
-        removed: Vec::new(),
-        link_mode: None,
-        targets: file.lock.targets.keys().cloned().collect(),
-        elapsed: Duration::ZERO,
+        ..SyncReport::nothing_to_do(file.lock.targets.keys().cloned().collect())
     };
     if let Some(selected) = &options.targets {
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(project, &file, &host, state.as_ref()) {
+    if is_untouched(cx, project, &file, &host, state.as_ref()) {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
@@ -167,6 +180,7 @@ pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
 
 /// Whether metadata alone shows that the output is what this lock says.
 pub(super) fn is_untouched(
+    cx: &Context<'_>,
     project: &Project,
     file: &LockFile,
     host: &Triple,
@@ -175,7 +189,7 @@ pub(super) fn is_untouched(
     state.is_some_and(|state| {
         state.lock == Some(file.digest())
             && state.host.as_ref() == Some(host)
-            && state.is_untouched(&project.files.output)
+            && state.is_untouched(&project.files.output, cx.settings.jobs)
     })
 }
 
@@ -284,19 +298,23 @@ fn materialize(
     report.replaced = applied.replaced;
     report.removed = applied.removed;
     report.link_mode = applied.link_mode;
-    let mut state = State::new();
-    state.lock = options.targets.is_none().then(|| file.digest());
-    state.host = Some(host.clone());
-    state.link_mode = report.link_mode.or(known.link_mode);
-    state.trees = wanted.trees;
+    let is_whole = options.targets.is_none();
+    let mut state = State {
+        lock: is_whole.then(|| file.digest()),
+        host: Some(host.clone()),
+        link_mode: report.link_mode.or(known.link_mode),
+        trees: wanted.trees,
+        inputs: (is_whole && options.mode != SyncMode::Frozen)
+            .then(|| inputs(cx, project, &file.lock)),
+        watched: wanted.watched,
+        areas,
+    };
     if options.targets.is_some() {
         // The other targets are still there, and so are their trees.
         state.trees.extend(known.trees);
         state.trees.sort_unstable();
         state.trees.dedup();
     }
-    state.watched = wanted.watched;
-    state.areas = areas;
     let key = store.make_state_key();
     if let Err(e) = key
         .map_err(OpsError::from)

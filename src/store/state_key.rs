@@ -19,9 +19,9 @@ impl std::fmt::Debug for StateKey {
 }
 
 impl StateKey {
-    /// The authentication code of a text: keyed BLAKE3, as hexadecimal digits.
-    pub fn code(&self, text: &[u8]) -> String {
-        blake3::keyed_hash(&self.0, text).to_hex().to_string()
+    /// The authentication code of a state: keyed BLAKE3.
+    pub fn code(&self, state: &[u8]) -> blake3::Hash {
+        blake3::keyed_hash(&self.0, state)
     }
 }
 

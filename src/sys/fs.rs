@@ -119,7 +119,9 @@ fn open_with(path: &Path, no_follow: bool) -> Result<File> {
 /// A longer one is an error of kind `FileTooLarge`.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = open_regular(path)?;
-    let mut bytes = Vec::new();
+    // One allocation; a file that grows meanwhile is still read to the limit.
+    let size = at("inspect", path, file.metadata())?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     at("read", path, file.take(limit + 1).read_to_end(&mut bytes))?;
     if bytes.len() as u64 > limit {
         let source = io::Error::new(
