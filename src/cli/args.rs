@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::config::{Age, Size};
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -216,7 +217,7 @@ pub(super) struct PathArgs {
 }
 
 /// The verbs of `cache`.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(super) enum CacheCommand {
     /// Print where the store is
     Dir,
@@ -224,4 +225,42 @@ pub(super) enum CacheCommand {
     Size,
     /// List what is in the store
     List,
+    /// Read every byte of the store, and report what is damaged
+    Verify {
+        /// Move damaged trees away, so that the next sync makes them anew
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Remove what no project has used for long, and what killed processes left
+    Gc(GcArgs),
+    /// Remove trees, whether projects use them or not
+    Evict(EvictArgs),
+}
+
+/// Flags of `cache gc`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct GcArgs {
+    /// Let all trees together take no more than this, such as 20G
+    #[arg(long, value_name = "SIZE")]
+    pub(super) max_size: Option<Size>,
+    /// Keep trees that no project uses for this long, such as 90d
+    #[arg(long, value_name = "AGE")]
+    pub(super) max_age: Option<Age>,
+    /// Remove nothing, and print what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// Flags of `cache evict`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct EvictArgs {
+    /// A tree (12 digits or more of its digest), a component or a target
+    #[arg(required_unless_present = "all_unused", conflicts_with = "all_unused")]
+    pub(super) what: Option<String>,
+    /// Every tree that no project uses
+    #[arg(long)]
+    pub(super) all_unused: bool,
+    /// Remove nothing, and print what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }

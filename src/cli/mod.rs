@@ -4,6 +4,7 @@
 
 mod args;
 mod cache;
+mod collect;
 mod environment;
 mod error;
 mod init;
@@ -109,7 +110,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Path(args) => environment::path(&session, args),
         Command::Link => environment::link(&session),
         Command::Unlink => environment::unlink(&session),
-        Command::Cache(command) => cache::run(&session, *command),
+        Command::Cache(command) => cache::run(&session, command),
         Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
     }
 }

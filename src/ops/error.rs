@@ -181,6 +181,9 @@ pub enum OpsError {
     /// A tree vanished from the store while it was used.
     #[error(transparent)]
     Tree(#[from] crate::store::TreeFault),
+    /// `cache evict` of something that is not in the store.
+    #[error("the cache has no tree, component or target `{}`", .0.escape_debug())]
+    NoSuchTree(String),
     /// A program that was asked for could not be run.
     #[error("cannot run `{program}`")]
     Run {
@@ -247,6 +250,7 @@ impl Diagnostic for OpsError {
             | Self::StaleLock { .. }
             | Self::WouldChange(_)
             | Self::OutputDiffers(_)
+            | Self::NoSuchTree(_)
             | Self::NoOutput(_) => Class::CheckFailed,
             Self::OtherToolchain { .. } => Class::Build,
             Self::Offline { .. } => Class::Network,
@@ -306,6 +310,7 @@ impl Diagnostic for OpsError {
             Self::OutputDiffers(_) | Self::NoOutput(_) => "run `sysroot sync`",
             Self::Offline { .. } => "run the command once without `--offline`",
             Self::Tree(_) => "run `sysroot sync` again",
+            Self::NoSuchTree(_) => "`sysroot cache list` shows names, and 12 digits of each tree",
         };
         Some(text.to_owned())
     }

@@ -249,7 +249,7 @@ impl Run<'_> {
         }
         let partial = store.layout().partial(archive.sha256);
         if let Some(parent) = partial.parent() {
-            fs::create_private_dir_all(parent)?;
+            store.make_dir(parent)?;
         }
         let task = Task::start(cx, id.to_string(), Stage::Download);
         let request = Download {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::collect::collect_daily;
 use super::execute::{Executed, execute, index};
 use super::fresh::inputs;
 use super::lock::{LockMode, LockReport, lock};
@@ -16,7 +17,7 @@ use crate::materialize::{
     differences as output_differences, present_areas,
 };
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
-use crate::store::{Root, Store, TreeFault};
+use crate::store::{Root, Store, StoreError, TreeFault};
 use crate::sys::fs;
 use crate::types::{RecipeKey, RelPath, TreeDigest, Triple};
 
@@ -45,7 +46,7 @@ pub struct SyncOptions {
 }
 
 /// What `sync` did.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SyncReport {
     /// Whether the lock was written.
     pub lock: Option<super::LockStatus>,
@@ -61,7 +62,9 @@ pub struct SyncReport {
     pub link_mode: Option<LinkMode>,
     /// The targets in the output.
     pub targets: Vec<Triple>,
-    /// Wall time.
+    /// What the daily collection of garbage did, if it was due.
+    pub collected: Option<super::GcReport>,
+    /// Wall time, without the collection.
     pub elapsed: Duration,
 }
 
@@ -75,6 +78,7 @@ impl SyncReport {
             replaced: Vec::new(),
             removed: Vec::new(),
             link_mode: None,
+            collected: None,
             targets,
             elapsed: Duration::ZERO,
         }
@@ -113,8 +117,10 @@ pub fn sync(
         report.plan = Some(plan(&file.lock, &host, options.targets.as_ref(), &index)?);
         return Ok(report);
     }
-    materialize(cx, project, file, &host, options, &mut report)?;
+    let store = cx.store()?;
+    materialize(cx, &store, project, file, &host, options, &mut report)?;
     report.elapsed = begun.elapsed();
+    report.collected = collect_daily(cx, &store);
     Ok(report)
 }
 
@@ -236,6 +242,7 @@ fn check(
 
 fn materialize(
     cx: &Context<'_>,
+    store: &Store,
     project: &Project,
     mut file: LockFile,
     host: &Triple,
@@ -243,7 +250,8 @@ fn materialize(
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
     check_system(cx, &file.lock)?;
-    let store = cx.store()?;
+    // From before the first look-up until the project is registered.
+    let using = store.begin_use(cx.observer, cx.cancel)?;
     let warn = |what: &str, e: &dyn std::error::Error| {
         let cause = e
             .source()
@@ -260,19 +268,19 @@ fn materialize(
     // healed for ever; twice, because another process may be healing it, too.
     let mut healed: BTreeMap<TreeDigest, u8> = BTreeMap::new();
     let (wanted, areas, applied, output, known) = loop {
-        let mut index = index(&store, &file.lock, host);
+        let mut index = index(store, &file.lock, host);
         let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
-        let result = execute(cx, &store, project, &file.lock, &plan, &mut index).and_then(|done| {
+        let result = execute(cx, store, project, &file.lock, &plan, &mut index).and_then(|done| {
             report.executed.fetched.extend(done.fetched);
             report.executed.built.extend(done.built);
-            let wanted = wanted(cx, &store, &plan, &index)?;
-            let (areas, applied, output, known) = apply(cx, project, &store, &wanted, options)?;
+            let wanted = wanted(cx, store, &plan, &index)?;
+            let (areas, applied, output, known) = apply(cx, project, store, &wanted, options)?;
             Ok((wanted, areas, applied, output, known))
         });
         report.plan = Some(plan);
         match result {
             Ok(done) => break done,
-            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, &store)) {
+            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, store)) {
                 Some(tree) if healed.get(&tree).is_none_or(|times| *times < 2) => {
                     *healed.entry(tree).or_default() += 1;
                     let is_whole =
@@ -323,14 +331,15 @@ fn materialize(
         warn("the next sync reads everything again", &e);
     }
     let real = std::fs::canonicalize(&project.files.dir).unwrap_or(project.files.dir.clone());
-    let root = Root {
-        project: real,
-        trees: state.trees,
-        used: cx.settings.now,
-    };
-    if let Err(e) = store.register(&root) {
-        warn("the store does not know of this project", &e);
+    let root = Root::of(real, state.trees, cx.settings.now);
+    match store.register(&root) {
+        // A store that we cannot write to is collected by somebody else, who
+        // cannot know of us; the output does not need it any more.
+        Err(StoreError::Fs(e)) if e.source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
+        Err(e) => warn("the store does not know of this project", &e),
+        Ok(()) => {}
     }
+    drop(using);
     drop(output);
     Ok(())
 }
@@ -363,6 +372,12 @@ fn damaged_tree(error: &OpsError) -> Option<TreeDigest> {
         | OpsError::Tree(TreeFault::Absent(tree) | TreeFault::Listing { digest: tree, .. }) => {
             Some(*tree)
         }
+        // Something else has the tree's name; a link is refused.
+        OpsError::Store(StoreError::NameTaken {
+            tree,
+            is_link: false,
+            ..
+        }) => Some(*tree),
         _ => None,
     }
 }
