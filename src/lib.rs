@@ -16,6 +16,8 @@ pub mod types;
 pub mod config;
 pub mod document;
 
+pub mod attest;
+pub mod diff;
 pub mod lock;
 pub mod manifest;
 pub mod recipe;

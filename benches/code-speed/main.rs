@@ -17,7 +17,11 @@ fn numbers(rounds: u32) -> u64 {
     for i in 0..rounds {
         text.clear();
         let float = f64::from(i) * 1.234_567_89e-3 + 0.1;
-        let _ = write!(text, "{float} {float:.3} {float:e} {i:#x} {i:>12} {}", u128::from(i) << 70);
+        let _ = write!(
+            text,
+            "{float} {float:.3} {float:e} {i:#x} {i:>12} {}",
+            u128::from(i) << 70
+        );
         sum = mix(sum, &text);
         for word in text.split(' ') {
             if let Ok(value) = black_box(word).parse::<f64>() {
@@ -29,14 +33,16 @@ fn numbers(rounds: u32) -> u64 {
 }
 
 fn texts(rounds: u32) -> u64 {
-    let source = "Ärger im Übermaß: ΣΊΣΥΦΟΣ rollt 石 über 1234567 Hügel, \u{1F980} schaut zu. ".repeat(8);
+    let source =
+        "Ärger im Übermaß: ΣΊΣΥΦΟΣ rollt 石 über 1234567 Hügel, \u{1F980} schaut zu. ".repeat(8);
     let mut sum = 0;
     for _ in 0..rounds {
         let source = black_box(&source);
         sum = mix(sum, &source.to_lowercase());
         sum = mix(sum, &source.to_uppercase());
         sum = sum.wrapping_add(source.chars().filter(|c| c.is_alphanumeric()).count() as u64);
-        sum = sum.wrapping_add(std::str::from_utf8(source.as_bytes()).map_or(0, |t| t.len() as u64));
+        sum =
+            sum.wrapping_add(std::str::from_utf8(source.as_bytes()).map_or(0, |t| t.len() as u64));
         sum = sum.wrapping_add(source.find("schaut zu. Zz").unwrap_or(1) as u64);
         sum = mix(sum, &format!("{:?}", source));
     }

@@ -79,6 +79,10 @@ pub(super) enum Command {
     Sync(SyncArgs),
     /// Check manifest, lock and output against each other; offline and read-only
     Verify(VerifyArgs),
+    /// Print the in-toto statement about a compiled target
+    Attest(AttestArgs),
+    /// Print a CycloneDX document of everything the lock brings in
+    Sbom,
     /// Show what is locked, stored and materialized
     Status,
     /// Run a command with the project's toolchain
@@ -129,6 +133,10 @@ pub(super) struct InitArgs {
 
 /// Flags of `lock`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one flag of the command line"
+)]
 pub(super) struct LockArgs {
     /// Write nothing, and exit with 1 if the lock would change
     #[arg(long, conflicts_with = "dry_run")]
@@ -139,6 +147,16 @@ pub(super) struct LockArgs {
     /// Ask the server again, and accept that a dated release was published anew
     #[arg(long)]
     pub(super) refresh: bool,
+    /// Compile what has no pin for this machine yet, and pin it; with `--check`, exit with 1 if
+    /// anything has none
+    #[arg(long)]
+    pub(super) pin: bool,
+    /// Compile this target again and take what that gives as its pin; may be repeated
+    #[arg(long, value_name = "TRIPLE", conflicts_with_all = ["check", "dry_run"])]
+    pub(super) repin: Vec<Triple>,
+    /// How many jobs may run at once [env: `SYSROOT_JOBS`] [default: all processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
 }
 
 /// Flags of `sync`.
@@ -174,6 +192,23 @@ pub(super) struct VerifyArgs {
     /// Read every byte of the output and of the store's trees it is made of
     #[arg(long)]
     pub(super) deep: bool,
+    /// Compile again in another directory with another number of jobs, and compare with the pin;
+    /// the one check that starts a compiler
+    #[arg(long)]
+    pub(super) rebuild: bool,
+    /// With `--rebuild`, only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE", requires = "rebuild")]
+    pub(super) targets: Vec<Triple>,
+}
+
+/// Flags of `attest`.
+#[derive(Debug, Args)]
+pub(super) struct AttestArgs {
+    /// The compiled target
+    pub(super) target: Triple,
+    /// The machine that compiled it [default: this one]
+    #[arg(long, value_name = "TRIPLE")]
+    pub(super) host: Option<Triple>,
 }
 
 /// Flags of `run`.

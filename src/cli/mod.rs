@@ -3,6 +3,7 @@
 //! of [`crate::ops`], and prints the outcome.
 
 mod args;
+mod attest;
 mod cache;
 mod collect;
 mod environment;
@@ -11,6 +12,7 @@ mod init;
 mod lock;
 mod progress;
 mod project;
+mod sbom;
 mod settings;
 mod signals;
 mod status;
@@ -77,10 +79,10 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Schema { file } => return Ok(schema(*file, terminal)),
         _ => {}
     }
-    let jobs = if let Command::Sync(args) = &cli.command {
-        args.jobs
-    } else {
-        None
+    let jobs = match &cli.command {
+        Command::Sync(args) => args.jobs,
+        Command::Lock(args) => args.jobs,
+        _ => None,
     };
     let settings: Settings = settings::settings(&cli.global, jobs)?;
     let cancel = Cancel::default();
@@ -104,6 +106,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Lock(args) => lock::run(&session, args),
         Command::Sync(args) => sync::run(&session, args),
         Command::Verify(args) => verify::run(&session, args),
+        Command::Attest(args) => attest::run(&session, args),
+        Command::Sbom => sbom::run(&session),
         Command::Status => status::run(&session),
         Command::Run(args) => environment::run(&session, args),
         Command::Env(args) => environment::env(&session, args),

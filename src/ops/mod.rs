@@ -4,9 +4,12 @@
 //! prints or reads the environment: settings come in, events and reports go
 //! out.
 
+mod again;
+mod attest;
 mod cache;
 mod check_store;
 mod collect;
+mod differ;
 mod error;
 mod execute;
 mod failures;
@@ -14,7 +17,9 @@ mod fresh;
 mod link;
 mod lock;
 mod output;
+mod pins;
 mod project;
+mod rebuild;
 mod status;
 mod sync;
 mod system;
@@ -22,15 +27,19 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub use attest::{attest, sbom};
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
 pub use check_store::{StoreCheck, TreeDamage, check_store};
 pub use collect::{Evict, GcOptions, GcReport, evict as cache_evict, gc as cache_gc};
+pub use differ::Mismatch;
 pub use error::OpsError;
 pub use execute::Executed;
 pub use fresh::up_to_date;
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
+pub use pins::{PinOptions, PinReport, Pinned, pin};
 pub use project::{Project, ProjectFiles};
+pub use rebuild::rebuild;
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};

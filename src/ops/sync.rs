@@ -9,7 +9,7 @@ use super::fresh::inputs;
 use super::lock::{LockMode, LockReport, lock};
 use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project};
-use super::{Context, OpsError, system};
+use super::{Context, OpsError, pins, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource, LockedToolchain};
 use crate::materialize::{
@@ -19,7 +19,7 @@ use crate::materialize::{
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::store::{Root, Store, StoreError, TreeFault};
 use crate::sys::fs;
-use crate::types::{RecipeKey, RelPath, TreeDigest, Triple};
+use crate::types::{RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -408,45 +408,16 @@ fn record_pins(
     }
     let store = cx.store()?;
     let StoreIndex { recipes, .. } = index(&store, &file.lock, host);
-    // Builds take minutes: somebody may have changed the lock meanwhile, and
-    // then their text gets the pins that still fit, and stays theirs.
-    let mut current = project.read_lock()?.unwrap_or_else(|| file.clone());
-    let is_ours = current.text == file.text;
-    if pin(&mut current.lock, host, &recipes) {
-        current.text = current.lock.to_text();
-        fs::replace(&project.files.lock, current.text.as_bytes())?;
+    if pins::record(project, file, host, &recipes, &BTreeSet::new())? {
         report
             .lock
             .get_or_insert(super::LockStatus::Updated(Vec::new()));
-        if is_ours {
-            *file = current;
-        }
     }
     Ok(())
 }
 
-/// Pins what has no pin yet; tells whether that changed the lock.
-fn pin(lock: &mut Lock, host: &Triple, recipes: &BTreeMap<RecipeKey, TreeDigest>) -> bool {
-    let mut changed = false;
-    for target in lock.targets.values_mut() {
-        let LockedSource::Build { hosts, .. } = &mut target.source else {
-            continue;
-        };
-        let Some(build) = hosts.get_mut(host) else {
-            continue;
-        };
-        if build.pin.is_none()
-            && let Some(tree) = recipes.get(&build.key)
-        {
-            build.pin = Some(*tree);
-            changed = true;
-        }
-    }
-    changed
-}
-
 /// Refuses a system toolchain that is not the locked one.
-fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
+pub(super) fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
     match &lock.toolchain {
         LockedToolchain::System { .. } => system::check(&system::find(cx)?, lock),
         LockedToolchain::Dist { .. } => Ok(()),

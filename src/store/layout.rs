@@ -6,6 +6,7 @@
 //!   listings/<digest>      its canonical listing; BLAKE3 of the text = digest
 //!   components/<sha256>    archive -> tree
 //!   recipes/<key>          recipe key -> tree, and what was built with which inputs
+//!   statements/<key>       in-toto statement of what was built under a recipe key
 //!   manifests/<server>-<channel>  channel manifests by server and dated channel
 //!   partials/<sha256>      downloads under way or interrupted
 //!   roots/<hash>           one a project: its path, the trees it uses, last use
@@ -14,6 +15,7 @@
 //!   state-key              32 random bytes that authenticate the outputs' state files
 //!   locks/<key>            single-flight locks; content names the holder
 //!   quarantine/<random>    damaged trees, kept for inspection
+//!   quarantine/differs-<key>  the last tree of a recipe that was not the pinned one
 //!   logs/                  compiler output
 //!   tmp/<random>/          staging, on the same file system as the rest
 //! ```
@@ -139,6 +141,11 @@ impl Layout {
     /// The record of a recipe.
     pub fn recipe(&self, key: RecipeKey) -> PathBuf {
         self.recipes().join(key.to_hex())
+    }
+
+    /// The statement of what was built under a recipe key.
+    pub fn statement(&self, key: RecipeKey) -> PathBuf {
+        self.root.join("statements").join(key.to_hex())
     }
 
     /// The cached channel manifest of a server's dated channel.

@@ -8,6 +8,7 @@
 //!
 //! The store knows nothing of manifests, fetching or building.
 
+mod differing;
 mod fence;
 mod gc;
 mod index;
@@ -16,6 +17,7 @@ mod layout;
 mod roots;
 mod sharing;
 mod state_key;
+mod statement;
 mod survey;
 mod sweep;
 mod tree;
