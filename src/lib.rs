@@ -28,6 +28,7 @@ pub mod build;
 pub mod fetch;
 pub mod materialize;
 pub mod plan;
+pub mod remote;
 pub mod store;
 
 pub mod ops;

@@ -27,3 +27,4 @@ pub use client::{Client, Download, FetchedManifest};
 pub use error::{Fault, FetchError};
 pub use options::{Clock, Options, Proxies, SystemClock};
 pub use server::DistServer;
+pub(crate) use server::{is_loopback, without_userinfo};

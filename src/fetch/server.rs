@@ -162,7 +162,7 @@ fn percent_decode(text: &str) -> Option<String> {
 
 /// A text that may be a URL, fit for a message: userinfo, also of a malformed
 /// URL, is left out.
-pub(super) fn without_userinfo(text: &str) -> String {
+pub(crate) fn without_userinfo(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), text),
@@ -183,7 +183,8 @@ pub(super) fn shown(url: &Url) -> String {
     url.as_str().chars().take(400).collect()
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL leads to this machine, by a name or address that says so.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
         Some(host) => host
