@@ -9,3 +9,4 @@
 mod fault;
 pub mod fs;
 pub mod process;
+pub mod writers;
