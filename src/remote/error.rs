@@ -5,6 +5,8 @@ use super::record::RecordError;
 use super::sign::KeyError;
 use crate::events::Cancelled;
 use crate::fetch::FetchError;
+use crate::pack::PackError;
+use crate::store::StoreError;
 use crate::sys::fs::FsError;
 use crate::types::{Class, Diagnostic, Sha256, TreeDigest};
 
@@ -100,6 +102,12 @@ pub enum RemoteError {
     /// A file operation.
     #[error(transparent)]
     Fs(#[from] FsError),
+    /// The local store.
+    #[error(transparent)]
+    Local(#[from] StoreError),
+    /// A stored tree could not be packed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// Stopped.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -117,6 +125,8 @@ impl Diagnostic for RemoteError {
                 Class::Integrity
             }
             Self::Fs(e) => e.class(),
+            Self::Local(e) => e.class(),
+            Self::Pack(e) => e.class(),
             Self::Cancelled(e) => e.class(),
         }
     }
@@ -137,6 +147,8 @@ impl Diagnostic for RemoteError {
                 "somebody or something damaged the remote: change its `namespace`, or remove the object"
             }
             Self::Fs(e) => return e.hint(),
+            Self::Local(e) => return e.hint(),
+            Self::Pack(e) => return e.hint(),
             Self::Cancelled(_) => return None,
         };
         Some(text.to_owned())

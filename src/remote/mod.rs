@@ -15,18 +15,32 @@
 //! <prefix>/v1/blobs/<sha256>         <prefix>/cas/<sha256>
 //! ```
 
+mod action;
 mod address;
+mod bounds;
+mod directory;
 mod error;
+mod http;
+mod incoming;
+mod object;
+mod object_setup;
 mod place;
+mod pool;
+mod push;
 pub mod record;
+mod settings;
 pub mod sign;
 mod transport;
 
 pub use address::{Address, Namespace, NamespaceError};
+pub use bounds::Patience;
 pub use error::RemoteError;
-pub use place::{Access, Place, Remote};
+pub use place::{Access, Bucket, Place, Remote};
+pub use pool::{Found, Remotes, Surroundings, Wanted, connect};
+pub use push::{Packed, Pushed, push};
 pub use record::{Record, Subject};
-pub use transport::{BlobRef, Name, Put, Take, Transport, Writing};
+pub use settings::{RemoteSettings, TokenError, Tokens};
+pub use transport::{BlobRef, Name, Put, Receive, Transport, Writing};
 
 /// The largest record, in bytes; real ones have about 1 KB.
 pub const MAX_RECORD: u64 = 1 << 20;

@@ -4,7 +4,6 @@ use std::fs::File;
 
 use super::address::Address;
 use super::error::RemoteError;
-use crate::sys::fs::FsError;
 use crate::types::Sha256;
 
 /// A small object's name.
@@ -64,8 +63,7 @@ pub enum Put {
     Exists,
 }
 
-/// Takes the bytes of a blob as they come.
-pub type Take<'a> = dyn FnMut(&[u8]) -> Result<(), FsError> + Send + 'a;
+pub use crate::fetch::Receive;
 
 /// Moves objects to and from one remote; many threads may use it at once.
 ///
@@ -78,7 +76,7 @@ pub trait Transport: Send + Sync {
 
     /// Passes a blob's bytes on, at most as many as it is to have; `false` if
     /// there is none. The caller compares the hash.
-    fn get_blob(&self, blob: &BlobRef, take: &mut Take<'_>) -> Result<bool, RemoteError>;
+    fn get_blob(&self, blob: &BlobRef, to: &mut dyn Receive) -> Result<bool, RemoteError>;
 
     /// Whether a blob of that name and size is there; its bytes are not read.
     fn has_blob(&self, blob: &BlobRef) -> Result<bool, RemoteError>;
