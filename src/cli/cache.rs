@@ -1,20 +1,23 @@
-//! `cache dir`, `size`, `list`.
+//! `cache dir`, `size`, `list`; the verbs of remotes are in [`super::remote`].
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Session;
 use super::args::CacheCommand;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
+use super::{Session, remote};
 use crate::ops::{self, CacheEntry, CacheKind};
 
-pub(super) fn run(session: &Session<'_>, command: CacheCommand) -> Result<ExitCode, CliError> {
+pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitCode, CliError> {
     match command {
         CacheCommand::Dir => dir(session),
         CacheCommand::Size => size(session)?,
         CacheCommand::List => list(session)?,
+        CacheCommand::Push(args) => return remote::push(session, args),
+        CacheCommand::Pull(args) => return remote::pull(session, args),
+        CacheCommand::Keygen { file } => remote::keygen(session, file.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ mod init;
 mod lock;
 mod progress;
 mod project;
+mod remote;
 mod settings;
 mod signals;
 mod status;
@@ -106,7 +107,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Path(args) => environment::path(&session, args),
         Command::Link => environment::link(&session),
         Command::Unlink => environment::unlink(&session),
-        Command::Cache(command) => cache::run(&session, *command),
+        Command::Cache(command) => cache::run(&session, command),
         Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
     }
 }

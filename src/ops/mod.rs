@@ -12,6 +12,8 @@ mod link;
 mod lock;
 mod output;
 mod project;
+mod push;
+mod remote;
 mod status;
 mod sync;
 mod system;
@@ -25,6 +27,8 @@ pub use execute::Executed;
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
+pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
+pub use remote::{PullOptions, PullReport, Pulled, pull};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
@@ -56,6 +60,8 @@ pub struct Settings {
     pub rustc: Option<PathBuf>,
     /// Where to look for programs.
     pub search_path: Vec<PathBuf>,
+    /// Remotes, whose keys are trusted, and credentials.
+    pub remotes: crate::remote::RemoteSettings,
     /// The user's proxies: all, http, https, and the hosts that go without.
     pub proxy: crate::fetch::Proxies,
     /// Today, in UTC.

@@ -6,7 +6,7 @@ use super::sign::KeyError;
 use crate::events::Cancelled;
 use crate::fetch::FetchError;
 use crate::pack::PackError;
-use crate::store::StoreError;
+use crate::store::{StoreError, TreeFault};
 use crate::sys::fs::FsError;
 use crate::types::{Class, Diagnostic, Sha256, TreeDigest};
 
@@ -105,6 +105,9 @@ pub enum RemoteError {
     /// The local store.
     #[error(transparent)]
     Local(#[from] StoreError),
+    /// A stored tree's listing.
+    #[error(transparent)]
+    Listing(TreeFault),
     /// A stored tree could not be packed.
     #[error(transparent)]
     Pack(#[from] PackError),
@@ -126,6 +129,7 @@ impl Diagnostic for RemoteError {
             }
             Self::Fs(e) => e.class(),
             Self::Local(e) => e.class(),
+            Self::Listing(_) => Class::Integrity,
             Self::Pack(e) => e.class(),
             Self::Cancelled(e) => e.class(),
         }
@@ -148,6 +152,7 @@ impl Diagnostic for RemoteError {
             }
             Self::Fs(e) => return e.hint(),
             Self::Local(e) => return e.hint(),
+            Self::Listing(_) => "run `sysroot sync` again",
             Self::Pack(e) => return e.hint(),
             Self::Cancelled(_) => return None,
         };

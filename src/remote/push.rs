@@ -119,7 +119,7 @@ pub fn push<'p>(
     subject: &Subject,
     tree: TreeDigest,
     key: Option<&SecretKey>,
-    packed: &mut dyn FnMut() -> Result<&'p Packed, RemoteError>,
+    packed: impl FnOnce() -> Result<&'p Packed, RemoteError>,
 ) -> Result<Pushed, RemoteError> {
     let existing = match read_record(transport, remote, subject) {
         Ok(existing) => existing,

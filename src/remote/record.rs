@@ -8,8 +8,8 @@
 //! sysroot-record-v1
 //! namespace NAMESPACE
 //! recipe blake3:KEY                  component NAME
-//! target TRIPLE                      archive sha256:HASH      (one line each, sorted)
-//! host TRIPLE
+//! target TRIPLE                      archive sha256:HASH
+//! host TRIPLE                        format sha256:HASH       (one line each, sorted)
 //! rustc FIRST LINE OF rustc -vV
 //! tree blake3:DIGEST
 //! unpacked BYTES
@@ -32,8 +32,8 @@ use crate::types::{RecipeKey, Sha256, TreeDigest, Triple};
 const VERSION: u32 = 1;
 /// The most signatures that one record may carry.
 const MAX_SIGNATURES: usize = 16;
-/// The most archives that one component may have.
-const MAX_ARCHIVES: usize = 8;
+/// The most formats that one component may have.
+const MAX_FORMATS: usize = 8;
 /// The longest line that a compiler may call itself, in bytes.
 const MAX_LINE: usize = 200;
 /// The largest tree, in bytes of its files.
@@ -69,8 +69,11 @@ pub struct RecipeSubject {
 pub struct ComponentSubject {
     /// The component's name, such as `rust-std-thumbv7em-none-eabihf`.
     pub name: Triple,
-    /// SHA-256 of every format that the lock has for it, sorted.
-    pub archives: Vec<Sha256>,
+    /// SHA-256 of the archive that was really unpacked.
+    pub archive: Sha256,
+    /// SHA-256 of every format that the lock has for it, that one included,
+    /// sorted.
+    pub formats: Vec<Sha256>,
 }
 
 impl Subject {
@@ -79,7 +82,7 @@ impl Subject {
         match self {
             Self::Recipe(recipe) => Name::Recipe(Address::of_recipe(namespace, recipe.key)),
             Self::Component(component) => {
-                Name::Component(Address::of_component(namespace, &component.archives))
+                Name::Component(Address::of_component(namespace, &component.formats))
             }
         }
     }
@@ -92,14 +95,17 @@ impl Subject {
         }
     }
 
-    /// Whether a record of `other` answers for this: all but the compiler's
-    /// own words about itself, which the recipe key holds already.
+    /// Whether a record of `other` answers for this: all but what only the one
+    /// who made the tree knows, the compiler's words about itself (the recipe
+    /// key holds them already) and which of the formats was unpacked.
     fn is_answered_by(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Recipe(a), Self::Recipe(b)) => {
                 (a.key, &a.target, &a.host) == (b.key, &b.target, &b.host)
             }
-            (Self::Component(a), Self::Component(b)) => a == b,
+            (Self::Component(a), Self::Component(b)) => {
+                (&a.name, &a.formats) == (&b.name, &b.formats) && b.formats.contains(&b.archive)
+            }
             (Self::Recipe(_), Self::Component(_)) | (Self::Component(_), Self::Recipe(_)) => false,
         }
     }
@@ -237,8 +243,8 @@ impl Record {
             Subject::Recipe(recipe) if !is_line(&recipe.rustc) => {
                 Err(RecordError::Limit("compiler's name"))
             }
-            Subject::Component(c) if c.archives.is_empty() || c.archives.len() > MAX_ARCHIVES => {
-                Err(RecordError::Limit("number of archives"))
+            Subject::Component(c) if c.formats.is_empty() || c.formats.len() > MAX_FORMATS => {
+                Err(RecordError::Limit("number of formats"))
             }
             Subject::Recipe(_) | Subject::Component(_) => Ok(()),
         }
@@ -275,9 +281,14 @@ impl Record {
                 text,
                 "recipe {key}\ntarget {target}\nhost {host}\nrustc {rustc}"
             ),
-            Subject::Component(ComponentSubject { name, archives }) => {
-                let archives = archives.iter().map(|hash| format!("\narchive {hash}"));
-                writeln!(text, "component {name}{}", archives.collect::<String>())
+            Subject::Component(ComponentSubject {
+                name,
+                archive,
+                formats,
+            }) => {
+                let formats = formats.iter().map(|hash| format!("\nformat {hash}"));
+                let formats = formats.collect::<String>();
+                writeln!(text, "component {name}\narchive {archive}{formats}")
             }
         };
         let Blob { sha256, size } = blob;
@@ -357,6 +368,41 @@ mod tests {
             "02".repeat(32)
         );
         assert_eq!(String::from_utf8(record().statement()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_components_record_says_which_archive_was_unpacked() {
+        let hash = |byte| Sha256::from_bytes([byte; 32]);
+        let subject = |archive| {
+            Subject::Component(ComponentSubject {
+                name: "rust-src".parse().unwrap(),
+                archive: hash(archive),
+                formats: vec![hash(1), hash(2)],
+            })
+        };
+        let parse = |archive| {
+            let record = Record {
+                subject: subject(archive),
+                ..record()
+            };
+            Record::parse(&record.to_json(), &Namespace::default(), &subject(1))
+        };
+        let statement = String::from_utf8(parse(2).unwrap().statement()).unwrap();
+        let lines: Vec<&str> = statement.lines().skip(2).take(4).collect();
+        let hash = |byte| hash(byte).to_string();
+        assert_eq!(
+            lines,
+            [
+                "component rust-src".to_owned(),
+                format!("archive {}", hash(2)),
+                format!("format {}", hash(1)),
+                format!("format {}", hash(2)),
+            ]
+        );
+        assert_eq!(
+            parse(3).unwrap_err(),
+            RecordError::OtherSubject("component")
+        );
     }
 
     #[test]
