@@ -211,6 +211,28 @@ pub(super) struct AttestArgs {
     pub(super) host: Option<Triple>,
 }
 
+/// Flags of `cache push`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PushArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+    /// Sign the records with the secret key in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) sign: Option<PathBuf>,
+    /// Also push the unpacked archives of upstream; others accept them only if they are signed
+    #[arg(long, requires = "sign")]
+    pub(super) components: bool,
+}
+
+/// Flags of `cache pull`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PullArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+}
+
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -270,6 +292,16 @@ pub(super) enum CacheCommand {
     Gc(GcArgs),
     /// Remove trees, whether projects use them or not
     Evict(EvictArgs),
+    /// Send the project's stored trees to the remotes that may be written to
+    Push(PushArgs),
+    /// Bring what the lock names from the remotes into the store
+    Pull(PullArgs),
+    /// Make a key pair to sign pushed trees with, and print the public key
+    Keygen {
+        /// Where to write the secret key [default: `signing-key` beside the configuration file]
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
 }
 
 /// Flags of `cache gc`.

@@ -1,14 +1,14 @@
-//! `cache dir`, `size`, `list`, `verify`.
+//! `cache dir`, `size`, `list`, `verify`; the verbs of remotes are in [`super::remote`].
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Session;
 use super::args::CacheCommand;
 use super::collect;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
+use super::{Session, remote};
 use crate::ops::{self, CacheEntry, CacheKind, TreeDamage};
 use crate::types::Class;
 
@@ -20,6 +20,9 @@ pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitC
         CacheCommand::Verify { repair } => return verify(session, *repair),
         CacheCommand::Gc(args) => collect::gc(session, args)?,
         CacheCommand::Evict(args) => collect::evict(session, args)?,
+        CacheCommand::Push(args) => return remote::push(session, args),
+        CacheCommand::Pull(args) => return remote::pull(session, args),
+        CacheCommand::Keygen { file } => remote::keygen(session, file.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ mod init;
 mod lock;
 mod progress;
 mod project;
+mod remote;
 mod sbom;
 mod settings;
 mod signals;

@@ -19,7 +19,9 @@ mod lock;
 mod output;
 mod pins;
 mod project;
+mod push;
 mod rebuild;
+mod remote;
 mod status;
 mod sync;
 mod system;
@@ -39,7 +41,9 @@ pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
 pub use pins::{PinOptions, PinReport, Pinned, pin};
 pub use project::{Project, ProjectFiles};
+pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
 pub use rebuild::rebuild;
+pub use remote::{PullOptions, PullReport, Pulled, pull};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
@@ -71,6 +75,8 @@ pub struct Settings {
     pub rustc: Option<PathBuf>,
     /// Where to look for programs.
     pub search_path: Vec<PathBuf>,
+    /// Remotes, whose keys are trusted, and credentials.
+    pub remotes: crate::remote::RemoteSettings,
     /// The user's proxies: all, http, https, and the hosts that go without.
     pub proxy: crate::fetch::Proxies,
     /// Today, in UTC.
