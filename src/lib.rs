@@ -29,7 +29,9 @@ pub mod sys;
 pub mod build;
 pub mod fetch;
 pub mod materialize;
+pub mod pack;
 pub mod plan;
+pub mod remote;
 pub mod store;
 
 pub mod ops;

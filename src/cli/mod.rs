@@ -5,12 +5,14 @@
 mod args;
 mod attest;
 mod cache;
+mod collect;
 mod environment;
 mod error;
 mod init;
 mod lock;
 mod progress;
 mod project;
+mod remote;
 mod sbom;
 mod settings;
 mod signals;
@@ -85,7 +87,10 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     };
     let settings: Settings = settings::settings(&cli.global, jobs)?;
     let cancel = Cancel::default();
-    signals::watch(&cancel);
+    // These begin to watch when they find that there is something to do.
+    if !matches!(cli.command, Command::Sync(_) | Command::Run(_)) {
+        signals::watch(&cancel);
+    }
     let progress = Progress::new(&cli.global, terminal);
     let cx = Context {
         settings: &settings,
@@ -110,7 +115,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Path(args) => environment::path(&session, args),
         Command::Link => environment::link(&session),
         Command::Unlink => environment::unlink(&session),
-        Command::Cache(command) => cache::run(&session, *command),
+        Command::Cache(command) => cache::run(&session, command),
         Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -35,6 +35,8 @@ pub struct Executed {
     pub fetched: Vec<ComponentId>,
     /// Targets that were compiled, with their trees.
     pub built: Vec<(Triple, TreeDigest)>,
+    /// Trees that came from a remote.
+    pub pulled: Vec<super::Pulled>,
 }
 
 /// What the store has of the things a lock names.
@@ -252,7 +254,7 @@ impl Run<'_> {
         }
         let partial = store.layout().partial(archive.sha256);
         if let Some(parent) = partial.parent() {
-            fs::create_private_dir_all(parent)?;
+            store.make_dir(parent)?;
         }
         let task = Task::start(cx, id.to_string(), Stage::Download);
         let request = Download {
