@@ -1,11 +1,17 @@
 //! A small dist tree, and what `sync` does with it.
 
 #[cfg(feature = "fault-injection")]
+mod clock;
+mod collect;
+#[cfg(feature = "fault-injection")]
 mod crash;
+mod group;
 mod hostile;
 mod lock;
 mod output;
 mod processes;
+mod read_only;
+mod rest;
 mod store;
 
 use std::path::{Path, PathBuf};
