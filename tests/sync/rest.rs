@@ -100,7 +100,7 @@ fn case_115_a_deleted_file_is_found_and_made_anew() {
 #[test]
 fn case_115_an_added_file_is_found_and_never_reaches_a_project() {
     heals("added", |path| {
-        fs::write(path.with_extension("more"), "x").unwrap()
+        fs::write(path.with_extension("more"), "x").unwrap();
     });
 }
 
