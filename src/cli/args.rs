@@ -128,6 +128,10 @@ pub(super) struct InitArgs {
 
 /// Flags of `lock`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one flag of the command line"
+)]
 pub(super) struct LockArgs {
     /// Write nothing, and exit with 1 if the lock would change
     #[arg(long, conflicts_with = "dry_run")]
@@ -138,6 +142,12 @@ pub(super) struct LockArgs {
     /// Ask the server again, and accept that a dated release was published anew
     #[arg(long)]
     pub(super) refresh: bool,
+    /// Accept a channel manifest that is older than the lock's
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
 }
 
 /// Flags of `sync`.
@@ -173,6 +183,12 @@ pub(super) struct VerifyArgs {
     /// Read every byte of the output and of the store's trees it is made of
     #[arg(long)]
     pub(super) deep: bool,
+    /// Fail unless the lock is provably what a trusted key signed
+    #[arg(long)]
+    pub(super) require_signature: bool,
+    /// Compare the lock with what the dist servers have now (uses the network)
+    #[arg(long)]
+    pub(super) upstream: bool,
 }
 
 /// Flags of `run`.

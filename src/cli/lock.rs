@@ -8,8 +8,8 @@ use super::Session;
 use super::args::LockArgs;
 use super::error::CliError;
 use super::terminal::path_value;
-use crate::lock::{Difference, Lock, LockedSource};
-use crate::ops::{self, LockMode, LockStatus};
+use crate::lock::{Difference, Lock, LockedSource, ManifestSignature};
+use crate::ops::{self, LockMode, LockOptions, LockStatus};
 
 pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
@@ -18,19 +18,64 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, Cl
         (false, true) => LockMode::DryRun,
         (false, false) => LockMode::Write,
     };
-    let report = ops::lock(&session.cx, &project, mode, args.refresh)?;
+    let options = LockOptions {
+        mode,
+        refresh: args.refresh,
+        allow_downgrade: args.allow_downgrade,
+        allow_unsigned: args.allow_unsigned,
+    };
+    let report = ops::lock(&session.cx, &project, options)?;
     session.terminal.object(&json!({
         "lock": path_value(&project.files.lock),
         "status": status_word(&report.status),
         "changes": changes(&report.status),
         "written": mode == LockMode::Write && report.status != LockStatus::Fresh,
         "targets": targets(&report.file.lock),
+        "age_in_days": report.age_in_days,
+        "signature": signature_word(&report.file.lock),
+        "signer": signer(&report.file.lock),
     }));
     if mode == LockMode::DryRun && report.status != LockStatus::Fresh {
         session.terminal.result(report.file.text.trim_end());
     }
     describe(session, &report.status, &report.file.lock);
+    if let Some(days) = report.age_in_days {
+        describe_origin(session, &report.file.lock, days);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is known about the channel manifest's signature, in one word.
+fn signature_word(lock: &Lock) -> Option<&'static str> {
+    lock.manifest_signature().map(|signature| match signature {
+        ManifestSignature::NotAsked => "not asked",
+        ManifestSignature::Missing => "missing",
+        ManifestSignature::Good { .. } => "good",
+    })
+}
+
+fn signer(lock: &Lock) -> Option<String> {
+    match lock.manifest_signature()? {
+        ManifestSignature::Good { signer, .. } => Some(signer.to_string()),
+        ManifestSignature::NotAsked | ManifestSignature::Missing => None,
+    }
+}
+
+/// Tells people how old the channel manifest is, and who signed it.
+fn describe_origin(session: &Session<'_>, lock: &Lock, days: i64) {
+    let age = match days {
+        1 => "1 day old".to_owned(),
+        days if days < 0 => "of tomorrow".to_owned(),
+        days => format!("{days} days old"),
+    };
+    let signed = match (signer(lock), signature_word(lock)) {
+        (Some(signer), _) => format!("signed by {signer}"),
+        (None, Some("missing")) => "not signed".to_owned(),
+        (None, _) => "its signature was not asked for".to_owned(),
+    };
+    session
+        .terminal
+        .note(&format!("the channel manifest is {age} and {signed}"));
 }
 
 /// The status as one word for scripts.

@@ -7,11 +7,18 @@ use serde_json::json;
 use super::Session;
 use super::args::VerifyArgs;
 use super::error::CliError;
-use crate::ops::{self, Finding, Judgement, VerifyOptions};
+use crate::ops::{self, Finding, Judgement, SignatureCheck, VerifyOptions};
 
 pub(super) fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
-    let report = ops::verify(&session.cx, &project, VerifyOptions { deep: args.deep })?;
+    let options = VerifyOptions {
+        deep: args.deep,
+        signature: SignatureCheck {
+            upstream: args.upstream,
+            require: args.require_signature,
+        },
+    };
+    let report = ops::verify(&session.cx, &project, options)?;
     let code = report.worst().map_or(0, crate::types::Class::exit_code);
     let checks: Vec<_> = report.judgements.iter().map(object).collect();
     session

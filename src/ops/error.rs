@@ -38,6 +38,9 @@ pub enum OpsError {
     /// Resolving.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// Signatures.
+    #[error(transparent)]
+    Trust(#[from] super::signature::TrustError),
     /// Fetching.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -142,6 +145,14 @@ pub enum OpsError {
         /// What differs, with both values.
         differences: Vec<String>,
     },
+    /// The downloaded compiler is of another commit than the lock states.
+    #[error("the downloaded rustc is of commit {found}, and the lock has {locked}")]
+    OtherCommit {
+        /// The lock's commit.
+        locked: String,
+        /// What the compiler says.
+        found: String,
+    },
     /// There is no compiler on this machine.
     #[error("there is no `rustc` on PATH, and SYSROOT_RUSTC is not set")]
     NoSystemToolchain,
@@ -224,6 +235,7 @@ impl Diagnostic for OpsError {
             Self::ChannelManifest(e) => e.class(),
             Self::Sources(e) => e.class(),
             Self::ServerPath(_) => Class::Bug,
+            Self::Trust(e) => e.class(),
             Self::Fetch(e) => e.class(),
             Self::Archive { source, .. } => source.class(),
             Self::Toolchain(e) => e.class(),
@@ -234,7 +246,10 @@ impl Diagnostic for OpsError {
             Self::Materialize(e) => e.class(),
             Self::Fs(e) => e.class(),
             Self::Cancelled(e) => e.class(),
-            Self::Conflict(_) | Self::NotReproducible { .. } | Self::Tree(_) => Class::Integrity,
+            Self::Conflict(_)
+            | Self::NotReproducible { .. }
+            | Self::OtherCommit { .. }
+            | Self::Tree(_) => Class::Integrity,
             Self::NoManifest(_)
             | Self::Unreadable { .. }
             | Self::SpecOutside { .. }
@@ -263,6 +278,7 @@ impl Diagnostic for OpsError {
             Self::ChannelManifest(e) => return e.hint(),
             Self::Sources(e) => return e.hint(),
             Self::ServerPath(_) => return None,
+            Self::Trust(e) => return e.hint(),
             Self::Fetch(e) => return e.hint(),
             Self::Archive { source, .. } => return source.hint(),
             Self::Toolchain(e) => return e.hint(),
@@ -291,6 +307,9 @@ impl Diagnostic for OpsError {
             }
             Self::OtherToolchain { .. } => {
                 "use the locked toolchain (SYSROOT_RUSTC names another), or run `sysroot lock`"
+            }
+            Self::OtherCommit { .. } => {
+                "the dist server mixed two releases; lock another date, or from another server"
             }
             Self::NoSystemToolchain => {
                 "install a toolchain with rust-src, or name a date as the channel"

@@ -5,13 +5,16 @@
 //! out.
 
 mod cache;
+mod channel;
 mod error;
 mod execute;
 mod failures;
 mod link;
 mod lock;
+mod nearest;
 mod output;
 mod project;
+mod signature;
 mod status;
 mod sync;
 mod system;
@@ -23,8 +26,9 @@ pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as ca
 pub use error::OpsError;
 pub use execute::Executed;
 pub use link::{LinkReport, Rustup, link, unlink};
-pub use lock::{LockMode, LockReport, LockStatus, lock};
+pub use lock::{LockMode, LockOptions, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
+pub use signature::{SignatureCheck, TrustError, judge as judge_signature};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
@@ -42,8 +46,8 @@ pub struct Settings {
     pub config: Config,
     /// The cache directory.
     pub cache: PathBuf,
-    /// The dist server, as text.
-    pub dist_server: String,
+    /// The dist servers in the order they are asked, as text; at least one.
+    pub dist_servers: Vec<String>,
     /// Whether to stay off the network.
     pub offline: bool,
     /// How many jobs may run at once.

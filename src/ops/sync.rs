@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::execute::{Executed, execute, index};
-use super::lock::{LockMode, LockReport, lock};
+use super::lock::{LockMode, LockReport, lock, unsigned};
 use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project};
-use super::{Context, OpsError, system};
+use super::{Context, OpsError, signature, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource, LockedToolchain};
 use crate::materialize::{
@@ -115,7 +115,9 @@ fn current_lock(
     if let (SyncMode::Update, false) = (options.mode, options.check) {
         let fresh = project.read_lock()?.filter(|old| {
             // The system's toolchain is compared when it is used.
-            project.differences(&old.lock).is_empty() && has_host(cx, &old.lock)
+            project.differences(&old.lock).is_empty()
+                && has_host(cx, &old.lock)
+                && signature::satisfies_policy(cx, &old.lock)
         });
         if let Some(file) = fresh {
             return Ok((file, None));
@@ -125,7 +127,7 @@ fn current_lock(
         } else {
             LockMode::Write
         };
-        let LockReport { status, file } = lock(cx, project, mode, false)?;
+        let LockReport { status, file, .. } = lock(cx, project, mode.into())?;
         return Ok((file, Some(status)));
     }
     let file = project
@@ -136,6 +138,9 @@ fn current_lock(
         if !differences.is_empty() {
             return Err(OpsError::StaleLock { path, differences });
         }
+    }
+    if !signature::satisfies_policy(cx, &file.lock) {
+        return Err(unsigned(project));
     }
     Ok((file, None))
 }

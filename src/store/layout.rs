@@ -80,9 +80,15 @@ impl Layout {
         self.recipes().join(key.to_hex())
     }
 
-    /// The cached channel manifest of a server's dated channel.
+    /// Directory of all cached channel manifests and their signatures.
+    pub fn manifests(&self) -> PathBuf {
+        self.root.join("manifests")
+    }
+
+    /// The cached channel manifest of a server's dated channel; its signature
+    /// is the file beside it with `.asc` added to the name.
     pub fn manifest(&self, name: &str) -> PathBuf {
-        self.root.join("manifests").join(name)
+        self.manifests().join(name)
     }
 
     /// A download under way.

@@ -2,10 +2,15 @@
 
 #[cfg(feature = "fault-injection")]
 mod crash;
+mod freshness;
 mod hostile;
 mod lock;
+mod mirrors;
+#[path = "../support/openpgp.rs"]
+mod openpgp;
 mod output;
 mod processes;
+mod signature;
 mod store;
 
 use std::path::{Path, PathBuf};
