@@ -183,6 +183,35 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_a_configuration_with_every_key() {
+        let page = include_str!("../../docs/configuration.md");
+        let text = page.split("```").nth(1).unwrap();
+        let text = text.strip_prefix("toml").unwrap();
+        let config = Config::parse(text, Path::new("config.toml")).unwrap();
+        let Config {
+            dist:
+                Dist {
+                    servers,
+                    signature,
+                    signing_keys,
+                    max_age,
+                },
+            cache,
+            remotes,
+            trust,
+        } = config;
+        assert!(!servers.is_empty() && !signing_keys.is_empty() && max_age.is_some());
+        assert_eq!(signature, SignaturePolicy::Require);
+        assert!(cache.max_size.is_some() && cache.max_age.is_some());
+        assert!(!remotes.is_empty() && !trust.keys.is_empty());
+        // Each key has a row of its own, too.
+        for line in text.lines().filter(|line| line.contains(" = ")) {
+            let key = line.split(" = ").next().unwrap();
+            assert!(page.contains(&format!("| `{key}` |")), "{key}");
+        }
+    }
+
+    #[test]
     fn case_149_an_unknown_key_is_an_error_at_its_place() {
         let fault = Config::parse("[cache]\nmax-sise = 1\n", Path::new("c.toml")).unwrap_err();
         assert_eq!((fault.line(), fault.column()), (2, 1));

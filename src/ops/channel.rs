@@ -115,13 +115,18 @@ fn beside(
     manifest: &Path,
     (file, is_new): (&FetchedManifest, bool),
 ) -> Result<Beside, OpsError> {
-    if cx.settings.config.dist.signature == SignaturePolicy::Off {
+    let policy = cx.settings.config.dist.signature;
+    if policy == SignaturePolicy::Off {
         return Ok(Beside::NotAsked);
     }
     let place = signature_place(manifest);
     // The first line names the manifest: a signature of an older one is none.
     if !is_new && let Some(kept) = read_kept(&place, MAX_SIGNATURE, Some(file.sha256)) {
-        return Ok(some_file(kept));
+        // Where one is required, a server may have got one meanwhile.
+        let ask_again = kept.is_empty() && policy == SignaturePolicy::Require;
+        if !ask_again || cx.settings.offline {
+            return Ok(some_file(kept));
+        }
     }
     if cx.settings.offline {
         return Ok(Beside::NotAsked);

@@ -53,6 +53,15 @@ impl Default for Manner {
 impl TestKey {
     /// The same key for the same seed.
     pub(crate) fn new(seed: u64) -> Self {
+        Self::of(seed, KeyType::Ed25519)
+    }
+
+    /// An RSA key, which signs any digest, however short.
+    pub(crate) fn rsa(seed: u64) -> Self {
+        Self::of(seed, KeyType::Rsa(2048))
+    }
+
+    fn of(seed: u64, primary: KeyType) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let subkey = SubkeyParamsBuilder::default()
             .key_type(KeyType::Ed25519)
@@ -61,7 +70,7 @@ impl TestKey {
             .build()
             .unwrap();
         let secret = SecretKeyParamsBuilder::default()
-            .key_type(KeyType::Ed25519)
+            .key_type(primary)
             .can_certify(true)
             .can_sign(true)
             .created_at(Timestamp::from_secs(CREATED))
