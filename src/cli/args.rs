@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::ops::UpdateTo;
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -74,6 +75,8 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Resolve `sysroot.toml` into `sysroot.lock`
     Lock(LockArgs),
+    /// Write another date into `sysroot.toml`, and lock it
+    Update(UpdateArgs),
     /// Lock if needed, then bring `.sysroot/` into the locked state
     Sync(SyncArgs),
     /// Check manifest, lock and output against each other; offline and read-only
@@ -148,6 +151,27 @@ pub(super) struct LockArgs {
     /// Accept a channel manifest without signature although the lock's has one
     #[arg(long)]
     pub(super) allow_unsigned: bool,
+}
+
+/// Flags of `update`.
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// `YYYY-MM-DD`, or `latest`: the newest date that has everything asked for
+    #[arg(value_name = "DATE|latest", default_value = "latest", value_parser = update_to)]
+    pub(super) to: UpdateTo,
+    /// Write nothing, and print what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
+}
+
+fn update_to(text: &str) -> Result<UpdateTo, crate::types::channel::ChannelError> {
+    if text == "latest" {
+        return Ok(UpdateTo::Latest);
+    }
+    text.parse().map(UpdateTo::Date)
 }
 
 /// Flags of `sync`.

@@ -23,6 +23,7 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, Cl
         refresh: args.refresh,
         allow_downgrade: args.allow_downgrade,
         allow_unsigned: args.allow_unsigned,
+        look_nearby: true,
     };
     let report = ops::lock(&session.cx, &project, options)?;
     session.terminal.object(&json!({
@@ -62,7 +63,7 @@ fn signer(lock: &Lock) -> Option<String> {
 }
 
 /// Tells people how old the channel manifest is, and who signed it.
-fn describe_origin(session: &Session<'_>, lock: &Lock, days: i64) {
+pub(super) fn describe_origin(session: &Session<'_>, lock: &Lock, days: i64) {
     let age = match days {
         1 => "1 day old".to_owned(),
         days if days < 0 => "of tomorrow".to_owned(),

@@ -12,7 +12,7 @@ use crate::plan::PlanError;
 use crate::resolve::ResolveError;
 use crate::store::StoreError;
 use crate::sys::fs::FsError;
-use crate::types::{Class, ComponentId, Diagnostic, TreeDigest, Triple};
+use crate::types::{Channel, Class, ComponentId, Diagnostic, TreeDigest, Triple};
 
 /// A verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum OpsError {
     Resolve(#[from] ResolveError),
     /// Signatures.
     #[error(transparent)]
-    Trust(#[from] super::signature::TrustError),
+    Trust(#[from] super::trust::TrustError),
     /// Fetching.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -153,6 +153,25 @@ pub enum OpsError {
         /// What the compiler says.
         found: String,
     },
+    /// `update` of a channel that has no date.
+    #[error("the channel `{0}` has no date to update")]
+    NotDated(Channel),
+    /// `update`: every newer date lacks something.
+    #[error("no date after {from} has everything that the manifest asks for{}", passed_over(.skipped))]
+    NothingNewer {
+        /// The manifest's channel.
+        from: Channel,
+        /// The newer dates, newest first, with what they lack.
+        skipped: Vec<(Channel, String)>,
+    },
+    /// `update`: a downloaded target would have to be compiled.
+    #[error("{channel} has no rust-std for `{target}`, which is downloaded now")]
+    NoLongerShipped {
+        /// The target.
+        target: Triple,
+        /// The newer date.
+        channel: Channel,
+    },
     /// There is no compiler on this machine.
     #[error("there is no `rustc` on PATH, and SYSROOT_RUSTC is not set")]
     NoSystemToolchain,
@@ -219,6 +238,14 @@ fn names(triples: &[Triple]) -> String {
         .join(", ")
 }
 
+/// At most five dates; the newest tell most.
+fn passed_over(skipped: &[(Channel, String)]) -> String {
+    let lines = skipped.iter().take(5);
+    lines.fold(String::new(), |text, (channel, reason)| {
+        format!("{text}\n  {channel}: {reason}")
+    })
+}
+
 fn bullets(lines: &[impl std::fmt::Display]) -> String {
     lines.iter().fold(String::new(), |text, line| {
         text + "\n  " + &line.to_string()
@@ -257,6 +284,8 @@ impl Diagnostic for OpsError {
             | Self::NoRustSrc { .. }
             | Self::OwnToolchain(_)
             | Self::NoSystemToolchain => Class::Usage,
+            Self::NotDated(_) => Class::Usage,
+            Self::NothingNewer { .. } | Self::NoLongerShipped { .. } => Class::Unresolvable,
             Self::ForeignManifest { .. } => Class::Trust,
             Self::MissingLock(_)
             | Self::StaleLock { .. }
@@ -311,6 +340,9 @@ impl Diagnostic for OpsError {
             Self::OtherCommit { .. } => {
                 "the dist server mixed two releases; lock another date, or from another server"
             }
+            Self::NotDated(_) => "write the release you want into `channel`, then `sysroot lock`",
+            Self::NothingNewer { .. } => "wait for a newer date, or ask for less",
+            Self::NoLongerShipped { .. } => "`strategy = \"build\"` compiles it",
             Self::NoSystemToolchain => {
                 "install a toolchain with rust-src, or name a date as the channel"
             }

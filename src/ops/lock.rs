@@ -25,6 +25,10 @@ pub enum LockMode {
 
 /// What is asked of `lock`.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that is asked for"
+)]
 pub struct LockOptions {
     /// What it may do.
     pub mode: LockMode,
@@ -35,6 +39,8 @@ pub struct LockOptions {
     pub allow_downgrade: bool,
     /// Accept a channel manifest without signature although the lock's has one.
     pub allow_unsigned: bool,
+    /// Ask the server which near date has a target that the asked one lacks.
+    pub look_nearby: bool,
 }
 
 impl From<LockMode> for LockOptions {
@@ -45,6 +51,7 @@ impl From<LockMode> for LockOptions {
             refresh: false,
             allow_downgrade: false,
             allow_unsigned: false,
+            look_nearby: true,
         }
     }
 }
@@ -230,7 +237,10 @@ fn from_channel(
         sha256: published.file.sha256,
     };
     let resolved = resolve(&project.manifest, &project.spec_digests(), &source, today);
-    let mut new = resolved.map_err(|error| nearest::complete(cx, channel, error))?;
+    let mut new = match resolved {
+        Err(error) if options.look_nearby => return Err(nearest::complete(cx, channel, error)),
+        result => result?,
+    };
     check_age(
         published.manifest.date,
         today,

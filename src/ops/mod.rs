@@ -18,6 +18,8 @@ mod signature;
 mod status;
 mod sync;
 mod system;
+mod trust;
+mod update;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -28,9 +30,11 @@ pub use execute::Executed;
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockOptions, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
-pub use signature::{SignatureCheck, TrustError, judge as judge_signature};
+pub use signature::{SignatureCheck, judge as judge_signature};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
+pub use trust::TrustError;
+pub use update::{UpdateOptions, UpdateReport, UpdateTo, update};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
 
 use crate::config::Config;

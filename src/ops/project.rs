@@ -10,7 +10,7 @@ use crate::sys::fs::{self, FsError};
 use crate::types::{FileDigest, SpecDigest, Triple};
 
 /// The largest manifest and spec we read.
-const MAX_MANIFEST: u64 = 1 << 20;
+pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 /// The largest lock we read.
 const MAX_LOCK: u64 = 16 << 20;
 

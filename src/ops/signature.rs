@@ -1,95 +1,16 @@
 //! Upstream's signature of the channel manifest: taken over when locking,
 //! judged again when verifying.
 
-use std::path::PathBuf;
-
 use super::channel::{self, Beside, Published};
+use super::trust::TrustError;
 use super::verify::Finding;
 use super::{Context, OpsError};
 use crate::config::SignaturePolicy;
 use crate::lock::{Lock, LockedToolchain, ManifestSignature};
 use crate::resolve::{ChannelManifest, departures};
-use crate::signature::{self, Detached, Fingerprint, KeyError, Keyring, MAX_KEY, SignatureError};
+use crate::signature::{self, Detached, Fingerprint, Keyring, MAX_KEY};
 use crate::sys::fs;
-use crate::types::{Channel, Class, Date, Diagnostic, Sha256};
-
-/// A signature, or the lack of one, that is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TrustError {
-    /// The server's signature is bad.
-    #[error("the signature of the channel manifest of {channel} is refused")]
-    Refused {
-        /// The channel.
-        channel: Channel,
-        /// Why.
-        #[source]
-        source: SignatureError,
-    },
-    /// A configured key is unusable.
-    #[error("the signing key `{}` is refused", .path.display())]
-    Key {
-        /// The key's file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: KeyError,
-    },
-    /// The key that was compiled in cannot be read.
-    #[error("the compiled-in signing key is refused")]
-    OwnKey(#[source] KeyError),
-    /// A signature is required, and the server has none.
-    #[error(
-        "the channel manifest of {channel} has no signature, and your configuration requires one"
-    )]
-    Unsigned {
-        /// The channel.
-        channel: Channel,
-    },
-    /// A signature is required, and the lock has none.
-    #[error("`{}` records no signature of its channel manifest, and your configuration requires one", .lock.display())]
-    UnsignedLock {
-        /// The lock.
-        lock: PathBuf,
-    },
-    /// The old lock is signed, the new one would not be.
-    #[error(
-        "the lock is signed by {signer}, and the channel manifest of {channel} has no signature"
-    )]
-    Lost {
-        /// Who signed the old lock's channel manifest.
-        signer: Fingerprint,
-        /// The new channel.
-        channel: Channel,
-    },
-}
-
-impl Diagnostic for TrustError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Refused { source, .. } => source.class(),
-            Self::Key { source, .. } => source.class(),
-            Self::OwnKey(_) => Class::Bug,
-            Self::Unsigned { .. } | Self::UnsignedLock { .. } | Self::Lost { .. } => Class::Trust,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Refused { source, .. } => return source.hint(),
-            Self::Key { source, .. } => return source.hint(),
-            Self::OwnKey(_) => return None,
-            Self::Unsigned { .. } => {
-                "mirrors often lack signatures: try upstream's server, or set `signature = \
-                 \"prefer\"` in the `[dist]` part of your configuration"
-            }
-            Self::UnsignedLock { .. } => "run `sysroot lock --refresh` and commit the result",
-            Self::Lost { .. } => {
-                "try another dist server, or accept that with `sysroot lock --allow-unsigned`"
-            }
-        };
-        Some(text.to_owned())
-    }
-}
+use crate::types::{Channel, Class, Date, Sha256};
 
 /// The keys whose signatures are accepted: Rust's and the configured ones.
 fn keyring(cx: &Context<'_>) -> Result<Keyring, OpsError> {

@@ -44,6 +44,14 @@ pub enum ResolveError {
         /// The older day.
         offered: Date,
     },
+    /// The server's newest date is before the one in use.
+    #[error("the server's newest date is {newest}, and the manifest names {current}")]
+    NewestOlder {
+        /// The manifest's date.
+        current: Date,
+        /// The older date.
+        newest: Date,
+    },
     /// The newest that the server has is older than the user accepts.
     #[error(
         "the channel manifest is of {date}, {days} days before today, {today}; at most {max_age} are accepted"
@@ -193,6 +201,7 @@ impl Diagnostic for ResolveError {
             | Self::FarFuture { .. }
             | Self::Older { .. }
             | Self::TooOld { .. }
+            | Self::NewestOlder { .. }
             | Self::Republished { .. }
             | Self::MixedCommits { .. } => Class::Integrity,
             Self::NoPackage { .. }
@@ -217,6 +226,11 @@ impl Diagnostic for ResolveError {
             Self::Older { .. } => Some(
                 "the server may be a stale mirror; try another one, or accept the older one with \
                  `sysroot lock --allow-downgrade`"
+                    .into(),
+            ),
+            Self::NewestOlder { .. } => Some(
+                "the server may be a stale mirror; try another one, or name the date: `sysroot \
+                 update YYYY-MM-DD`"
                     .into(),
             ),
             Self::TooOld { .. } => Some(

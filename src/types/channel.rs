@@ -176,6 +176,16 @@ impl Channel {
         }
     }
 
+    /// The path of the channel's newest manifest, whatever its date; `None`
+    /// for releases and the system's toolchain, which do not move.
+    pub const fn moving_path(self) -> Option<&'static str> {
+        match self {
+            Self::Nightly(_) => Some("dist/channel-rust-nightly.toml"),
+            Self::Beta(_) => Some("dist/channel-rust-beta.toml"),
+            Self::Stable(_) | Self::System => None,
+        }
+    }
+
     /// The channel manifest's path below the dist server's root, which is
     /// also rustup's; `None` for the system's toolchain.
     pub fn manifest_path(self) -> Option<String> {

@@ -12,6 +12,7 @@ mod output;
 mod processes;
 mod signature;
 mod store;
+mod update;
 
 use std::path::{Path, PathBuf};
 
