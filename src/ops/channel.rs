@@ -120,8 +120,7 @@ fn beside(
         return Ok(Beside::NotAsked);
     }
     let place = signature_place(manifest);
-    // The first line names the manifest: a signature of an older one is none.
-    if !is_new && let Some(kept) = read_kept(&place, MAX_SIGNATURE, Some(file.sha256)) {
+    if !is_new && let Some(kept) = read_signature(&place, file.sha256) {
         // Where one is required, a server may have got one meanwhile.
         let ask_again = kept.is_empty() && policy == SignaturePolicy::Require;
         if !ask_again || cx.settings.offline {
@@ -162,13 +161,15 @@ pub(super) fn asked_anew(cx: &Context<'_>, path: &RelPath) -> Result<Published, 
 
 /// The bytes of a cached channel manifest of this hash, whichever server
 /// they came from.
-pub(super) fn cached_bytes(store: &Store, sha256: Sha256) -> Option<Vec<u8>> {
+pub(super) fn cached_bytes(store: &Store, channel: Channel, sha256: Sha256) -> Option<Vec<u8>> {
     let dir = store.layout().manifests();
-    let names = fs::list(&dir).ok()?;
+    let end = format!("-{channel}");
+    let names = fs::list(&dir).ok()?.into_iter();
     let mut found = names
-        .iter()
-        .filter_map(|name| read_kept(&dir.join(name), MAX_CHANNEL_MANIFEST, Some(sha256)));
-    found.find(|bytes| Sha256::of(bytes) == sha256)
+        .filter(|name| name.to_str().is_some_and(|name| name.ends_with(&end)))
+        .filter_map(|name| read_cached(&dir.join(name)));
+    let found = found.find(|file| file.sha256 == sha256)?;
+    Some(found.bytes)
 }
 
 /// The name of a cached manifest: one a server, because what one server says
@@ -194,24 +195,24 @@ fn keep(place: &Path, manifest: Sha256, bytes: &[u8]) -> Result<(), OpsError> {
     Ok(fs::replace(place, &kept)?)
 }
 
-/// Reads such a file, behind its first line; `None` if that names another
-/// manifest than the wanted one.
-fn read_kept(place: &Path, limit: u64, wanted: Option<Sha256>) -> Option<Vec<u8>> {
+/// Reads such a file: the hash in its first line, and what is behind it.
+fn read_kept(place: &Path, limit: u64) -> Option<(Sha256, Vec<u8>)> {
     let kept = fs::read(place, limit + PREFIX).ok()?;
     let hash = Sha256::from_hex(std::str::from_utf8(kept.get(..64)?).ok()?).ok()?;
-    if wanted.is_some_and(|wanted| wanted != hash) {
-        return None;
-    }
-    Some(kept.get(64..)?.strip_prefix(b"\n")?.to_vec())
+    Some((hash, kept.get(64..)?.strip_prefix(b"\n")?.to_vec()))
 }
 
 /// Reads a cached manifest. The first line is the hash of the rest: a damaged
 /// copy is no copy.
 fn read_cached(place: &Path) -> Option<FetchedManifest> {
-    let bytes = read_kept(place, MAX_CHANNEL_MANIFEST, None)?;
-    let sha256 = Sha256::of(&bytes);
-    read_kept(place, MAX_CHANNEL_MANIFEST, Some(sha256))?;
-    Some(FetchedManifest { bytes, sha256 })
+    let (sha256, bytes) = read_kept(place, MAX_CHANNEL_MANIFEST)?;
+    (Sha256::of(&bytes) == sha256).then_some(FetchedManifest { bytes, sha256 })
+}
+
+/// Reads the cached signature of a manifest; one of another manifest is none.
+fn read_signature(place: &Path, manifest: Sha256) -> Option<Vec<u8>> {
+    let (of, bytes) = read_kept(place, MAX_SIGNATURE)?;
+    (of == manifest).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -244,7 +245,7 @@ mod tests {
         let path = dir.path().join("kept.asc");
         let (one, two) = (Sha256::of(b"1"), Sha256::of(b"2"));
         keep(&path, one, b"signature").unwrap();
-        let read = |wanted| read_kept(&path, MAX_SIGNATURE, Some(wanted));
+        let read = |wanted| read_signature(&path, wanted);
         assert_eq!(read(one).as_deref(), Some(b"signature".as_slice()));
         assert_eq!(read(two), None);
     }

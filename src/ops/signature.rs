@@ -90,6 +90,40 @@ pub(super) fn satisfies_policy(cx: &Context<'_>, lock: &Lock) -> bool {
         || signed(lock).is_some()
 }
 
+/// Where the user's policy requires a signature: proves, before anything is
+/// downloaded or compiled, that a lock holds what a trusted key signed.
+///
+/// What the lock claims is not enough, because its author may be anybody. The
+/// channel manifest comes from the cache, else from the dist servers.
+pub(super) fn prove(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
+    let LockedToolchain::Dist { manifest_path, .. } = &lock.toolchain else {
+        return Ok(());
+    };
+    if cx.settings.config.dist.signature != SignaturePolicy::Require {
+        return Ok(());
+    }
+    let how = SignatureCheck {
+        upstream: false,
+        require: true,
+    };
+    let unproven = |finding| match finding {
+        Finding::Good(_) => Ok(()),
+        Finding::Bad(_, lines) => Err(TrustError::Unproven { lines }.into()),
+        Finding::NotJudged(line) => Err(TrustError::Unproven { lines: vec![line] }.into()),
+    };
+    let cached = cx
+        .existing_store()
+        .zip(signed(lock))
+        .is_some_and(|(store, (.., sha256))| {
+            channel::cached_bytes(&store, lock.channel, sha256).is_some()
+        });
+    if cached || cx.settings.offline {
+        return unproven(judge(cx, lock, how)?);
+    }
+    let published = channel::published(cx, lock.channel, manifest_path, true)?;
+    unproven(judge_upstream(cx, lock, &published, true)?)
+}
+
 /// How to judge a lock's signature.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SignatureCheck {
@@ -138,7 +172,8 @@ pub fn judge(cx: &Context<'_>, lock: &Lock, how: SignatureCheck) -> Result<Findi
         return Ok(undecided(without(signature).to_owned()));
     };
     let store = cx.existing_store();
-    let Some(bytes) = store.and_then(|store| channel::cached_bytes(&store, *manifest_sha256))
+    let Some(bytes) =
+        store.and_then(|store| channel::cached_bytes(&store, lock.channel, *manifest_sha256))
     else {
         let why = "not checked: the channel manifest is not cached (`--upstream` fetches it)";
         return Ok(undecided(why.to_owned()));

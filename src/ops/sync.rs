@@ -234,6 +234,7 @@ fn materialize(
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
     check_system(cx, &file.lock)?;
+    signature::prove(cx, &file.lock)?;
     let store = cx.store()?;
     let warn = |what: &str, e: &dyn std::error::Error| {
         let cause = e

@@ -43,6 +43,12 @@ pub enum TrustError {
         /// The lock.
         lock: PathBuf,
     },
+    /// A signature is required, and the lock does not hold what is signed.
+    #[error("the lock is not proved by a signature, and your configuration requires one{}", bullets(.lines))]
+    Unproven {
+        /// What is wrong, one a line.
+        lines: Vec<String>,
+    },
     /// The old lock is signed, the new one would not be.
     #[error(
         "the lock is signed by {signer}, and the channel manifest of {channel} has no signature"
@@ -55,13 +61,22 @@ pub enum TrustError {
     },
 }
 
+fn bullets(lines: &[String]) -> String {
+    lines
+        .iter()
+        .fold(String::new(), |text, line| format!("{text}\n  {line}"))
+}
+
 impl Diagnostic for TrustError {
     fn class(&self) -> Class {
         match self {
             Self::Refused { source, .. } => source.class(),
             Self::Key { source, .. } => source.class(),
             Self::OwnKey(_) => Class::Bug,
-            Self::Unsigned { .. } | Self::UnsignedLock { .. } | Self::Lost { .. } => Class::Trust,
+            Self::Unsigned { .. }
+            | Self::UnsignedLock { .. }
+            | Self::Unproven { .. }
+            | Self::Lost { .. } => Class::Trust,
         }
     }
 
@@ -75,6 +90,9 @@ impl Diagnostic for TrustError {
                  \"prefer\"` in the `[dist]` part of your configuration"
             }
             Self::UnsignedLock { .. } => "run `sysroot lock --refresh` and commit the result",
+            Self::Unproven { .. } => {
+                "ask whoever changed the lock; `sysroot lock --refresh` makes a new one"
+            }
             Self::Lost { .. } => {
                 "try another dist server, or accept that with `sysroot lock --allow-unsigned`"
             }

@@ -169,6 +169,41 @@ fn a_planted_hash_beside_a_good_signature_is_found() {
 }
 
 #[test]
+fn under_require_a_lock_is_proved_before_anything_is_downloaded() {
+    let (mut sandbox, server, key, project) = signed();
+    sandbox.run(&project, &["lock"]).exits(0);
+    configure(&mut sandbox, "require", &[&key.public_asc()]);
+    let text = lock_text(&project);
+    let at = text.find("sha256:").unwrap();
+    let at = at + text[at + 7..].find("sha256:").unwrap() + 14;
+    let mut planted = text.clone();
+    planted.replace_range(at..=at, if &text[at..=at] == "0" { "1" } else { "0" });
+    fs::write(project.join("sysroot.lock"), &planted).unwrap();
+    let archives = || {
+        server
+            .requests()
+            .iter()
+            .filter(|r| r.contains(".tar."))
+            .count()
+    };
+    // By the manifest in the store, and by the server's.
+    for _ in 0..2 {
+        let said = sandbox.run(&project, &["sync", "--locked"]).exits(6);
+        assert!(said.err.contains(&planted[at..at + 64]), "{}", said.err);
+        assert_eq!(archives(), 0);
+        fs::remove_dir_all(sandbox.cache().join("manifests")).unwrap();
+    }
+    sandbox
+        .run(&project, &["--offline", "sync", "--locked"])
+        .exits(6)
+        .mentions("not cached");
+    fs::write(project.join("sysroot.lock"), &text).unwrap();
+    sandbox.run(&project, &["sync", "--locked"]).exits(0);
+    sandbox.run(&project, &["verify"]).exits(0);
+    assert!(archives() > 0);
+}
+
+#[test]
 fn case_048_each_bad_signature_has_its_own_message_and_writes_no_lock() {
     let (mut sandbox, _server, key, project) = signed();
     let data = manifest_bytes(&sandbox);
