@@ -62,13 +62,18 @@ fn signer(lock: &Lock) -> Option<String> {
     }
 }
 
+/// How old something is, for people.
+pub(super) fn age(days: i64) -> String {
+    match days {
+        1 => "1 day old".to_owned(),
+        days if days < 0 => "of a day to come".to_owned(),
+        days => format!("{days} days old"),
+    }
+}
+
 /// Tells people how old the channel manifest is, and who signed it.
 pub(super) fn describe_origin(session: &Session<'_>, lock: &Lock, days: i64) {
-    let age = match days {
-        1 => "1 day old".to_owned(),
-        days if days < 0 => "of tomorrow".to_owned(),
-        days => format!("{days} days old"),
-    };
+    let age = age(days);
     let signed = match (signer(lock), signature_word(lock)) {
         (Some(signer), _) => format!("signed by {signer}"),
         (None, Some("missing")) => "not signed".to_owned(),

@@ -48,6 +48,8 @@ pub struct SyncOptions {
 pub struct SyncReport {
     /// Whether the lock was written.
     pub lock: Option<super::LockStatus>,
+    /// How many days old the channel manifest is, if the lock was resolved.
+    pub age_in_days: Option<i64>,
     /// What had to happen; absent when nothing had to.
     pub plan: Option<Plan>,
     /// What was downloaded and compiled.
@@ -71,10 +73,11 @@ pub fn sync(
     options: &SyncOptions,
 ) -> Result<SyncReport, OpsError> {
     let begun = Instant::now();
-    let (file, lock_status) = current_lock(cx, project, options)?;
+    let (file, lock_status, age_in_days) = current_lock(cx, project, options)?;
     let host = host(cx, &file.lock)?;
     let mut report = SyncReport {
         lock: lock_status,
+        age_in_days,
         plan: None,
         executed: Executed::default(),
         replaced: Vec::new(),
@@ -110,7 +113,7 @@ fn current_lock(
     cx: &Context<'_>,
     project: &Project,
     options: &SyncOptions,
-) -> Result<(LockFile, Option<super::LockStatus>), OpsError> {
+) -> Result<(LockFile, Option<super::LockStatus>, Option<i64>), OpsError> {
     let path = project.files.lock.clone();
     if let (SyncMode::Update, false) = (options.mode, options.check) {
         let fresh = project.read_lock()?.filter(|old| {
@@ -120,15 +123,19 @@ fn current_lock(
                 && signature::satisfies_policy(cx, &old.lock)
         });
         if let Some(file) = fresh {
-            return Ok((file, None));
+            return Ok((file, None, None));
         }
         let mode = if options.dry_run {
             LockMode::DryRun
         } else {
             LockMode::Write
         };
-        let LockReport { status, file, .. } = lock(cx, project, mode.into())?;
-        return Ok((file, Some(status)));
+        let LockReport {
+            status,
+            file,
+            age_in_days,
+        } = lock(cx, project, mode.into())?;
+        return Ok((file, Some(status), age_in_days));
     }
     let file = project
         .read_lock()?
@@ -142,7 +149,7 @@ fn current_lock(
     if !signature::satisfies_policy(cx, &file.lock) {
         return Err(unsigned(project));
     }
-    Ok((file, None))
+    Ok((file, None, None))
 }
 
 /// Whether every build is locked for this machine, which a lock of the

@@ -4,6 +4,8 @@
 mod openpgp;
 
 use pgp::crypto::hash::HashAlgorithm;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 use crate::types::{Class, Date, Diagnostic as _};
@@ -98,6 +100,39 @@ fn no_flipped_bit_of_a_real_signature_is_accepted_as_another_one() {
             assert_eq!(verified.signer, good.signer, "{at}");
         }
         assert!(check(&Detached::new(packet[..at].to_vec()), data, &keys, None).is_err());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn no_bytes_make_the_reader_panic_or_are_accepted(
+        bytes in vec(any::<u8>(), 0..600),
+        edits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        head in prop::sample::select(vec![0xc2_u8, 0x88, 0x89, 0x8a, 0x8b, 0xc6, 0xd1]),
+    ) {
+        let keys = Keyring::rust().unwrap();
+        let mut framed = vec![head];
+        framed.extend_from_slice(&bytes);
+        for packet in [bytes, framed] {
+            prop_assert!(check(&Detached::new(packet.clone()), DATA, &keys, None).is_err());
+            let armor = format!(
+                "-----BEGIN PGP SIGNATURE-----\n\n{}\n-----END PGP SIGNATURE-----\n",
+                Detached::new(packet.clone())
+            );
+            prop_assert!(verify(armor.as_bytes(), DATA, &keys, today()).is_err());
+            prop_assert!(verify(&packet, DATA, &keys, today()).is_err());
+        }
+        // A real signature with some bytes changed is of its signer, or none.
+        let mut asc = BY_SUBKEY[1].to_vec();
+        for (at, byte) in edits {
+            let at = at.index(asc.len());
+            asc[at] = byte;
+        }
+        if let Ok(verified) = verify(&asc, BY_SUBKEY[0], &keys, today()) {
+            prop_assert_eq!(verified.signer.to_string(), SUBKEY);
+        }
     }
 }
 

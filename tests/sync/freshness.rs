@@ -66,6 +66,8 @@ fn case_041_the_age_is_told_and_too_old_is_refused_with_both_values() {
     let elsewhere = sandbox.project("q", &manifest(&[THUMB]));
     let age = format!("the channel manifest is {days} day");
     sandbox.run(&elsewhere, &["lock"]).exits(0).mentions(&age);
+    let synced = sandbox.project("s", &manifest(&[THUMB]));
+    sandbox.run(&synced, &["sync"]).exits(0).mentions(&age);
     let config = sandbox.path("config.toml");
     sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
     // The manifest's day is over, so it is at least one day old by then.
