@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{Age, Size};
+use crate::ops::UpdateTo;
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -75,6 +76,8 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Resolve `sysroot.toml` into `sysroot.lock`
     Lock(LockArgs),
+    /// Write another date into `sysroot.toml`, and lock it
+    Update(UpdateArgs),
     /// Lock if needed, then bring `.sysroot/` into the locked state
     Sync(SyncArgs),
     /// Check manifest, lock and output against each other; offline and read-only
@@ -157,6 +160,33 @@ pub(super) struct LockArgs {
     /// How many jobs may run at once [env: `SYSROOT_JOBS`] [default: all processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
+    /// Accept a channel manifest that is older than the lock's
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
+}
+
+/// Flags of `update`.
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// `YYYY-MM-DD`, or `latest`: the newest date that has everything asked for
+    #[arg(value_name = "DATE|latest", default_value = "latest", value_parser = update_to)]
+    pub(super) to: UpdateTo,
+    /// Write nothing, and print what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
+}
+
+fn update_to(text: &str) -> Result<UpdateTo, crate::types::channel::ChannelError> {
+    if text == "latest" {
+        return Ok(UpdateTo::Latest);
+    }
+    text.parse().map(UpdateTo::Date)
 }
 
 /// Flags of `sync`.
@@ -196,6 +226,12 @@ pub(super) struct VerifyArgs {
     /// the one check that starts a compiler
     #[arg(long)]
     pub(super) rebuild: bool,
+    /// Fail unless the lock is provably what a trusted key signed
+    #[arg(long)]
+    pub(super) require_signature: bool,
+    /// Compare the lock with what the dist servers have now (uses the network)
+    #[arg(long)]
+    pub(super) upstream: bool,
     /// With `--rebuild`, only this target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE", requires = "rebuild")]
     pub(super) targets: Vec<Triple>,

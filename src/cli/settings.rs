@@ -169,12 +169,9 @@ pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, S
     let config = user_config()?;
     Ok(Settings {
         remotes: remotes(&config)?,
+        dist_servers: dist_servers(&config)?,
         config,
         cache: cache_dir()?,
-        dist_server: match text("SYSROOT_DIST_SERVER")? {
-            Some(server) => server,
-            None => text("RUSTUP_DIST_SERVER")?.unwrap_or_else(|| UPSTREAM.to_owned()),
-        },
         offline: global.offline || switch("SYSROOT_OFFLINE"),
         jobs: jobs_setting(jobs)?,
         link_mode: link_mode()?,
@@ -209,6 +206,25 @@ fn now() -> Result<u64, SettingsError> {
     }
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Ok(since.map_or(0, |since| since.as_secs()))
+}
+
+/// The dist servers in the order they are asked: the environment's, then the
+/// configuration's; upstream's if neither names one.
+fn dist_servers(config: &Config) -> Result<Vec<String>, SettingsError> {
+    let named = match text("SYSROOT_DIST_SERVER")? {
+        Some(server) => Some(server),
+        None => text("RUSTUP_DIST_SERVER")?,
+    };
+    let mut servers: Vec<String> = named.into_iter().collect();
+    for server in &config.dist.servers {
+        if !servers.contains(server) {
+            servers.push(server.clone());
+        }
+    }
+    if servers.is_empty() {
+        servers.push(UPSTREAM.to_owned());
+    }
+    Ok(servers)
 }
 
 /// The triple this binary was compiled for.
@@ -246,7 +262,13 @@ fn user_config() -> Result<Config, SettingsError> {
         Err(source) => return Err(SettingsError::ConfigFile { path, source }),
     };
     check_owner(&path)?;
-    Config::parse(&text, &path).map_err(SettingsError::Config)
+    let mut config = Config::parse(&text, &path).map_err(SettingsError::Config)?;
+    let dir = path.parent().unwrap_or(Path::new(""));
+    for key in &mut config.dist.signing_keys {
+        *key = dir.join(&*key);
+        check_owner(key)?;
+    }
+    Ok(config)
 }
 
 /// Refuses a configuration that somebody else could have written: it names

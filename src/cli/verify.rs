@@ -7,11 +7,18 @@ use serde_json::json;
 use super::Session;
 use super::args::VerifyArgs;
 use super::error::CliError;
-use crate::ops::{self, Finding, Judgement, VerifyOptions};
+use crate::ops::{self, Finding, Judgement, SignatureCheck, VerifyOptions};
 
 pub(super) fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
-    let mut report = ops::verify(&session.cx, &project, VerifyOptions { deep: args.deep })?;
+    let options = VerifyOptions {
+        deep: args.deep,
+        signature: SignatureCheck {
+            upstream: args.upstream,
+            require: args.require_signature,
+        },
+    };
+    let mut report = ops::verify(&session.cx, &project, options)?;
     if args.rebuild {
         let selected = (!args.targets.is_empty()).then(|| args.targets.iter().cloned().collect());
         let again = ops::rebuild(&session.cx, &project, selected.as_ref())?;

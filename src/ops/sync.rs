@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use super::collect::collect_daily;
 use super::execute::{Executed, execute, index};
 use super::fresh::inputs;
-use super::lock::{LockMode, LockReport, lock};
+use super::lock::{LockMode, LockReport, lock, unsigned};
 use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project};
 use super::remote::plan_with_remotes;
-use super::{Context, OpsError, pins, system};
+use super::{Context, OpsError, pins, signature, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource, LockedToolchain};
 use crate::materialize::{
@@ -52,6 +52,8 @@ pub struct SyncOptions {
 pub struct SyncReport {
     /// Whether the lock was written.
     pub lock: Option<super::LockStatus>,
+    /// How many days old the channel manifest is, if the lock was resolved.
+    pub age_in_days: Option<i64>,
     /// What had to happen; absent when nothing had to.
     pub plan: Option<Plan>,
     /// What was downloaded and compiled.
@@ -75,6 +77,7 @@ impl SyncReport {
     pub(super) fn nothing_to_do(targets: Vec<Triple>) -> Self {
         Self {
             lock: None,
+            age_in_days: None,
             plan: None,
             executed: Executed::default(),
             replaced: Vec::new(),
@@ -96,10 +99,11 @@ pub fn sync(
     options: &SyncOptions,
 ) -> Result<SyncReport, OpsError> {
     let begun = Instant::now();
-    let (file, lock_status) = current_lock(cx, project, options)?;
+    let (file, lock_status, age_in_days) = current_lock(cx, project, options)?;
     let host = host(cx, &file.lock)?;
     let mut report = SyncReport {
         lock: lock_status,
+        age_in_days,
         ..SyncReport::nothing_to_do(file.lock.targets.keys().cloned().collect())
     };
     if let Some(selected) = &options.targets {
@@ -131,23 +135,29 @@ fn current_lock(
     cx: &Context<'_>,
     project: &Project,
     options: &SyncOptions,
-) -> Result<(LockFile, Option<super::LockStatus>), OpsError> {
+) -> Result<(LockFile, Option<super::LockStatus>, Option<i64>), OpsError> {
     let path = project.files.lock.clone();
     if let (SyncMode::Update, false) = (options.mode, options.check) {
         let fresh = project.read_lock()?.filter(|old| {
             // The system's toolchain is compared when it is used.
-            project.differences(&old.lock).is_empty() && has_host(cx, &old.lock)
+            project.differences(&old.lock).is_empty()
+                && has_host(cx, &old.lock)
+                && signature::satisfies_policy(cx, &old.lock)
         });
         if let Some(file) = fresh {
-            return Ok((file, None));
+            return Ok((file, None, None));
         }
         let mode = if options.dry_run {
             LockMode::DryRun
         } else {
             LockMode::Write
         };
-        let LockReport { status, file } = lock(cx, project, mode, false)?;
-        return Ok((file, Some(status)));
+        let LockReport {
+            status,
+            file,
+            age_in_days,
+        } = lock(cx, project, mode.into())?;
+        return Ok((file, Some(status), age_in_days));
     }
     let file = project
         .read_lock()?
@@ -158,7 +168,10 @@ fn current_lock(
             return Err(OpsError::StaleLock { path, differences });
         }
     }
-    Ok((file, None))
+    if !signature::satisfies_policy(cx, &file.lock) {
+        return Err(unsigned(project));
+    }
+    Ok((file, None, None))
 }
 
 /// Whether every build is locked for this machine, which a lock of the
@@ -252,6 +265,7 @@ fn materialize(
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
     check_system(cx, &file.lock)?;
+    signature::prove(cx, &file.lock)?;
     // From before the first look-up until the project is registered.
     let using = store.begin_use(cx.observer, cx.cancel)?;
     let warn = |what: &str, e: &dyn std::error::Error| {

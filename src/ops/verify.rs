@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::execute::index;
 use super::output::wanted;
 use super::project::{LockFile, Project};
+use super::signature::{self, SignatureCheck};
 use super::{Context, OpsError, sync};
 use crate::lock::{LockError, LockedSource};
 use crate::materialize::{
@@ -22,12 +23,14 @@ use crate::types::{Class, Diagnostic as _, TreeDigest};
 pub struct VerifyOptions {
     /// Read every byte of the output, and of the store's trees it is made of.
     pub deep: bool,
+    /// How to judge the channel manifest's signature.
+    pub signature: SignatureCheck,
 }
 
 /// One thing that was judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// What: `lock`, `manifest`, `output`, `store`, `pins`.
+    /// What: `lock`, `manifest`, `signature`, `output`, `store`, `pins`.
     pub check: &'static str,
     /// The verdict.
     pub finding: Finding,
@@ -91,6 +94,8 @@ pub fn verify(
             Finding::Bad(Class::CheckFailed, lines(&differences))
         },
     );
+    let signature = signature::judge(cx, &file.lock, options.signature)?;
+    report.push("signature", signature);
     let host = match sync::host(cx, &file.lock) {
         Ok(host) => host,
         Err(e) => {

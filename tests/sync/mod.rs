@@ -6,15 +6,21 @@ mod collect;
 #[cfg(feature = "fault-injection")]
 mod crash;
 mod fresh;
+mod freshness;
 mod group;
 mod hostile;
 mod lock;
+mod mirrors;
+#[path = "../support/openpgp.rs"]
+mod openpgp;
 mod output;
 mod processes;
 mod provenance;
 mod read_only;
 mod rest;
+mod signature;
 mod store;
+mod update;
 
 use std::path::{Path, PathBuf};
 
