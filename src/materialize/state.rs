@@ -115,14 +115,6 @@ impl AreaState {
         self.stamps.iter().all(|stamp| stamp.holds(output))
     }
 
-    /// The first path whose metadata changed.
-    pub fn first_change(&self, output: &Path) -> Option<&str> {
-        self.stamps
-            .iter()
-            .find(|stamp| !stamp.holds(output))
-            .map(|stamp| stamp.0.as_str())
-    }
-
     /// Takes the metadata of everything in an area.
     pub fn record(output: &Path, area: &RelPath, digest: AreaDigest) -> Result<Self, FsError> {
         let mut stamps = Vec::new();
@@ -147,6 +139,11 @@ impl Stamp {
         let real = std::fs::canonicalize(path).ok()?;
         let metadata = std::fs::symlink_metadata(&real).ok()?;
         Some(Self::new(real.to_str()?.to_owned(), &metadata))
+    }
+
+    /// Whether it is a directory's.
+    pub fn is_directory(&self) -> bool {
+        self.1 == "d"
     }
 
     fn new(path: String, metadata: &std::fs::Metadata) -> Self {

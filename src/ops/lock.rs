@@ -7,7 +7,7 @@ use super::project::{LockFile, Project};
 use super::{Context, OpsError, system};
 use crate::events::{Event, Stage};
 use crate::fetch::{Client, DistServer, FetchedManifest, Options};
-use crate::lock::{Difference, Lock, LockError, LockedSource};
+use crate::lock::{Agreed, Difference, Lock, LockError, LockedSource, agreed};
 use crate::resolve::{
     ChannelManifest, Source, carry_pins, check_not_older, check_not_republished, resolve,
 };
@@ -60,41 +60,33 @@ pub fn lock(
     mode: LockMode,
     refresh: bool,
 ) -> Result<LockReport, OpsError> {
-    let old = match project.read_lock() {
-        // A damaged lock is what `lock` is there to replace; a check must see it.
-        Err(OpsError::Lock(e @ (LockError::Conflict(_) | LockError::Empty { .. })))
-            if mode == LockMode::Write =>
-        {
-            cx.observer
-                .event(Event::Warning(format!("{e}; it is resolved anew")));
-            None
-        }
-        result => result?,
-    };
-    let differences = old.as_ref().map(|old| project.differences(&old.lock));
+    let old = read_old(cx, project, mode)?;
+    let differences = old.file.as_ref().map(|old| project.differences(&old.lock));
     let is_system = project.manifest.channel == Channel::System;
-    if let (Some(old), Some([])) = (&old, differences.as_deref())
-        && !refresh
-        && !is_system
-    {
+    let answers = differences.as_deref() == Some(&[]) && !refresh && !is_system;
+    if let (true, Known::Good, Some(file)) = (answers, old.known, &old.file) {
         return Ok(LockReport {
             status: LockStatus::Fresh,
-            file: old.clone(),
+            file: file.clone(),
         });
     }
     if mode == LockMode::Check {
         check_answers(project, differences.as_deref())?;
     }
-    let new = resolve_project(cx, project, old.as_ref().map(|o| &o.lock), refresh)?;
+    let before = old.file.as_ref().map(|file| &file.lock);
+    let new = match before {
+        Some(agreed) if answers && old.known == Known::Agreed { whole: true } => agreed.clone(),
+        _ => resolve_project(cx, project, before, refresh)?,
+    };
     let text = new.to_text();
-    let status = match &old {
-        None => LockStatus::Created,
-        Some(old) if old.lock == new => LockStatus::Fresh,
-        Some(_) => LockStatus::Updated(differences.unwrap_or_default()),
+    let status = match (before, old.known) {
+        (Some(before), Known::Good) if *before == new => LockStatus::Fresh,
+        (None, Known::Good) => LockStatus::Created,
+        _ => LockStatus::Updated(differences.unwrap_or_default()),
     };
     if status == LockStatus::Fresh {
         // Equal in meaning: the text on the disk stays, whatever its line ends.
-        if let Some(file) = old {
+        if let Some(file) = old.file {
             return Ok(LockReport { status, file });
         }
     }
@@ -108,6 +100,52 @@ pub fn lock(
         status,
         file: LockFile { lock: new, text },
     })
+}
+
+/// What is known of the lock that is to be replaced.
+struct Old {
+    /// `None`: nothing.
+    file: Option<LockFile>,
+    known: Known,
+}
+
+/// How it is known.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    /// It was read, or there is none.
+    Good,
+    /// It is what two sides of a conflict agree on, with its pins only or in
+    /// whole.
+    Agreed { whole: bool },
+}
+
+/// Reads the lock. A damaged one is what `lock` is there to replace; a check
+/// must see it.
+fn read_old(cx: &Context<'_>, project: &Project, mode: LockMode) -> Result<Old, OpsError> {
+    let warn = |text: String| cx.observer.event(Event::Warning(text));
+    let (file, known) = match project.read_lock() {
+        Err(OpsError::Lock(e @ LockError::Conflict(_))) if mode != LockMode::Check => {
+            let text = project.files.lock_text()?.unwrap_or_default();
+            let agreed = agreed(&text, &project.files.lock);
+            let whole = agreed.as_ref().is_some_and(|agreed| agreed.whole);
+            warn(match &agreed {
+                None => format!("{e}; no two locks can be read from it, so it is resolved anew"),
+                Some(Agreed { lock, pins, .. }) => format!(
+                    "{e}; it is locked again, and what both sides agree on is kept: {} targets, \
+                     {pins} pins",
+                    lock.targets.len()
+                ),
+            });
+            let file = agreed.map(|Agreed { lock, .. }| LockFile { lock, text });
+            (file, Known::Agreed { whole })
+        }
+        Err(OpsError::Lock(e @ LockError::Empty { .. })) if mode == LockMode::Write => {
+            warn(format!("{e}; it is resolved anew"));
+            (None, Known::Good)
+        }
+        result => (result?, Known::Good),
+    };
+    Ok(Old { file, known })
 }
 
 /// Refuses a lock that is missing, or stale by itself.

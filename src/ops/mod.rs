@@ -27,7 +27,9 @@ pub use lock::{LockMode, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
-pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
+pub use verify::{
+    CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
+};
 
 use crate::config::Config;
 use crate::events::{Cancel, Observer};

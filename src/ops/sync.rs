@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use super::execute::{Executed, execute, index};
 use super::lock::{LockMode, LockReport, lock};
 use super::output::{Wanted, wanted};
-use super::project::{LockFile, Project};
+use super::project::{LockFile, Project, ProjectFiles};
+use super::verify::output::compare;
 use super::{Context, OpsError, system};
 use crate::events::Event;
-use crate::lock::{Lock, LockedSource, LockedToolchain};
+use crate::lock::{Lock, LockedSource};
 use crate::materialize::{
     Applied, Desired, LinkMode, MaterializeError, Output, State, check_stored,
-    differences as output_differences, present_areas,
 };
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::store::{Root, Store, TreeFault};
@@ -87,7 +87,7 @@ pub fn sync(
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(project, &file, &host, state.as_ref()) {
+    if is_untouched(&project.files, &file, &host, state.as_ref()) {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
@@ -167,7 +167,7 @@ pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
 
 /// Whether metadata alone shows that the output is what this lock says.
 pub(super) fn is_untouched(
-    project: &Project,
+    files: &ProjectFiles,
     file: &LockFile,
     host: &Triple,
     state: Option<&State>,
@@ -175,11 +175,12 @@ pub(super) fn is_untouched(
     state.is_some_and(|state| {
         state.lock == Some(file.digest())
             && state.host.as_ref() == Some(host)
-            && state.is_untouched(&project.files.output)
+            && state.is_untouched(&files.output)
     })
 }
 
-/// Compares the output with the lock in full; writes nothing.
+/// Compares the output with the lock in full; writes nothing. It is the part
+/// of `verify` that is about the output.
 fn check(
     cx: &Context<'_>,
     project: &Project,
@@ -187,36 +188,12 @@ fn check(
     host: &Triple,
     options: &SyncOptions,
 ) -> Result<(), OpsError> {
-    let output = &project.files.output;
-    if fs::metadata_if_exists(output)?.is_none() {
-        return Err(OpsError::NoOutput(output.clone()));
-    }
-    check_system(cx, &file.lock)?;
-    let store = cx.store_to_read()?;
-    let index = index(&store, &file.lock, host);
-    let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
-    let missing = plan.fetch.iter().map(|f| f.id.to_string());
-    let missing: Vec<String> = missing
-        .chain(plan.build.iter().map(|b| b.target.to_string()))
-        .map(|what| format!("{what}: not materialized"))
-        .collect();
-    if !missing.is_empty() {
-        return Err(OpsError::OutputDiffers(missing));
-    }
-    let mut found = Vec::new();
-    let wanted = wanted(cx, &store, &plan, &index)?.areas;
-    for area in &wanted {
-        found.extend(output_differences(output, area)?);
-    }
-    for path in present_areas(output)? {
-        if options.targets.is_none() && !wanted.iter().any(|area| area.path == path) {
-            found.push(format!("{path}: not part of the lock"));
-        }
-    }
-    if found.is_empty() {
+    let targets = options.targets.as_ref();
+    let compared = compare(cx, &project.files, &file.lock, host, targets)?;
+    if compared.differences.is_empty() {
         Ok(())
     } else {
-        Err(OpsError::OutputDiffers(found))
+        Err(OpsError::OutputDiffers(compared.differences))
     }
 }
 
@@ -228,7 +205,7 @@ fn materialize(
     options: &SyncOptions,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    check_system(cx, &file.lock)?;
+    system::check_locked(cx, &file.lock)?;
     let store = cx.store()?;
     let warn = |what: &str, e: &dyn std::error::Error| {
         let cause = e
@@ -410,12 +387,4 @@ fn pin(lock: &mut Lock, host: &Triple, recipes: &BTreeMap<RecipeKey, TreeDigest>
         }
     }
     changed
-}
-
-/// Refuses a system toolchain that is not the locked one.
-fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
-    match &lock.toolchain {
-        LockedToolchain::System { .. } => system::check(&system::find(cx)?, lock),
-        LockedToolchain::Dist { .. } => Ok(()),
-    }
 }

@@ -7,6 +7,8 @@ mod lock;
 mod output;
 mod processes;
 mod store;
+mod verify;
+mod verify_formats;
 
 use std::path::{Path, PathBuf};
 
