@@ -201,7 +201,7 @@ pub(super) enum VerifyFormat {
     Github,
     /// SARIF 2.1.0.
     Sarif,
-    /// JUnit's XML, one test case a check.
+    /// XML in the form of `JUnit`, one test case a check.
     Junit,
 }
 

@@ -125,7 +125,9 @@ fn same_target(ours: &mut LockedTarget, theirs: &LockedTarget) -> bool {
 fn without_pins(mut lock: Lock) -> Lock {
     for target in lock.targets.values_mut() {
         if let LockedSource::Build { hosts, .. } = &mut target.source {
-            hosts.values_mut().for_each(|build| build.pin = None);
+            for build in hosts.values_mut() {
+                build.pin = None;
+            }
         }
     }
     lock

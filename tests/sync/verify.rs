@@ -32,24 +32,27 @@ pub(crate) fn plant(project: &Path, marker: &Path) {
         fs::write(&path, &script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let wrapper = project.join("wrapper");
+    let quoted = |path: &Path| format!("\"{}\"", path.display());
+    let wrapper = quoted(&project.join("wrapper"));
     let cargo = format!(
-        "[build]\nrustc = {wrapper:?}\nrustc-wrapper = {wrapper:?}\nrustflags = [\"-Clinker={0}\"]\n\
-         [target.'cfg(all())']\nrunner = {wrapper:?}\nlinker = {wrapper:?}\n\
-         [env]\nLD_PRELOAD = {{ value = {wrapper:?}, force = true }}\n",
-        wrapper.display()
+        "[build]\nrustc = {wrapper}\nrustc-wrapper = {wrapper}\nrustflags = [\"-Clinker=wrapper\"]\n\
+         [target.'cfg(all())']\nrunner = {wrapper}\nlinker = {wrapper}\n\
+         [env]\nLD_PRELOAD = {{ value = {wrapper}, force = true }}\n"
     );
-    let git = format!("[core]\nfsmonitor = {wrapper:?}\nhooksPath = .git/hooks\n");
+    let git = format!("[core]\nfsmonitor = {wrapper}\nhooksPath = .git/hooks\n");
     for (path, text) in [
         (".cargo/config.toml", cargo),
         (".git/config", git),
         (
             "rust-toolchain.toml",
-            format!("[toolchain]\npath = {project:?}\n"),
+            format!("[toolchain]\npath = {}\n", quoted(project)),
         ),
         (
             "build.rs",
-            format!("fn main() {{ std::fs::write({marker:?}, \"\").unwrap() }}\n"),
+            format!(
+                "fn main() {{ std::fs::write({}, \"\").unwrap() }}\n",
+                quoted(marker)
+            ),
         ),
         (
             "Cargo.toml",
@@ -248,7 +251,7 @@ fn case_093_p13_what_cannot_be_read_is_9_and_no_yes() {
 /// A copy of a project and its cache in another place, owned by another user,
 /// with other times.
 struct Elsewhere {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     binary: PathBuf,
     project: PathBuf,
     cache: PathBuf,
@@ -282,7 +285,7 @@ impl Elsewhere {
         let (binary, project, cache) = (at("binary"), at("another name"), at("cache"));
         assert_eq!(fs::metadata(&project).unwrap().uid(), OTHER_USER);
         Self {
-            _dir: dir,
+            dir,
             binary,
             project,
             cache,
@@ -300,7 +303,7 @@ impl Elsewhere {
             .env_clear()
             .current_dir(&self.project);
         command
-            .env("HOME", self._dir.path())
+            .env("HOME", self.dir.path())
             .env("SYSROOT_CACHE_DIR", &self.cache);
         command
             .env("LC_ALL", "tr_TR.UTF-8")
@@ -315,8 +318,11 @@ impl Elsewhere {
 fn check<'o>(object: &'o serde_json::Value, name: &str) -> &'o serde_json::Value {
     let all = object["checks"].as_array().unwrap();
     let found = all.iter().find(|check| check["check"] == name);
-    found.unwrap_or_else(|| panic!("no `{name}` in {object:#}"))
+    found.expect(name)
 }
+
+/// What happens to a project or its cache.
+type Change<'c> = &'c dyn Fn(&Sandbox, &Path);
 
 #[test]
 fn p14_the_same_bytes_give_the_same_answer_to_anyone_anywhere() {
@@ -325,23 +331,22 @@ fn p14_the_same_bytes_give_the_same_answer_to_anyone_anywhere() {
         assert!(text.contains(from));
         fs::write(path, text.replacen(from, to, 1)).unwrap();
     };
-    type Change<'c> = &'c dyn Fn(&Sandbox, &Path);
     let changes: [(&str, i32, Change<'_>); 7] = [
         ("nothing", 0, &|_, _| {}),
         ("manifest", 1, &|_, p| {
-            edit_text(p.join("sysroot.toml"), THUMB, RISCV)
+            edit_text(p.join("sysroot.toml"), THUMB, RISCV);
         }),
         ("malformed manifest", 2, &|_, p| {
-            edit_text(p.join("sysroot.toml"), "hosts", "hots")
+            edit_text(p.join("sysroot.toml"), "hosts", "hots");
         }),
         ("malformed lock", 2, &|_, p| {
-            edit_text(p.join("sysroot.lock"), "sha256:", "sha257:")
+            edit_text(p.join("sysroot.lock"), "sha256:", "sha257:");
         }),
         ("no lock", 1, &|_, p| {
-            fs::remove_file(p.join("sysroot.lock")).unwrap()
+            fs::remove_file(p.join("sysroot.lock")).unwrap();
         }),
         ("output", 1, &|_, p| {
-            fs::write(p.join(".sysroot/stranger"), "").unwrap()
+            fs::write(p.join(".sysroot/stranger"), "").unwrap();
         }),
         ("store", 5, &|s, _| {
             let trees = fs::read_dir(s.cache().join("trees")).unwrap();

@@ -37,7 +37,7 @@ fn line(file: &Path, start: &str) -> usize {
     1 + text
         .lines()
         .position(|line| line.starts_with(start))
-        .unwrap_or_else(|| panic!("{start} in:\n{text}"))
+        .expect(start)
 }
 
 /// What was changed, and the file, line and column to show it at.
@@ -105,7 +105,7 @@ fn json_names_fields_values_and_places() {
         let found = findings
             .iter()
             .find(|f| f["message"].as_str().unwrap().starts_with(&message));
-        let place = &found.unwrap_or_else(|| panic!("{message}: {findings:#?}"))["places"][0];
+        let place = &found.expect(&message)["places"][0];
         assert_eq!(
             *place,
             serde_json::json!({ "file": file, "line": line, "column": column }),
@@ -184,7 +184,7 @@ fn sarif_has_what_its_standard_requires() {
         let result = results
             .iter()
             .find(|r| r["message"]["text"].as_str().unwrap().starts_with(&message))
-            .unwrap_or_else(|| panic!("{message}: {results:#?}"));
+            .expect(&message);
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(result["ruleId"], ids[index]);
         assert_eq!(result["level"], "error");

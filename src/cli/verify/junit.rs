@@ -1,4 +1,4 @@
-//! The report as JUnit's XML: one test case a check, which is what the test
+//! The report as XML in the form of `JUnit`: one test case a check, which is what the test
 //! reports of most CI services read. No times: the same bytes give the same
 //! document.
 

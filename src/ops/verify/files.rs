@@ -1,4 +1,8 @@
 //! The judgements that need no more than the project's own files.
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature is that of every check"
+)]
 
 use super::finding::{Finding, Place, Problem};
 use super::subject::Subject;
@@ -39,12 +43,12 @@ pub(super) fn manifest(subject: &Subject<'_>) -> Result<Option<Finding>, OpsErro
         let text = "every field as locked".to_owned();
         return Ok(Some(Finding::Good(text)));
     }
-    let problems = differences.into_iter().map(|d| of_difference(subject, d));
+    let problems = differences.iter().map(|d| of_difference(subject, d));
     Ok(Some(Finding::bad(Class::CheckFailed, problems)))
 }
 
 /// A difference, at the key that somebody changed.
-fn of_difference(subject: &Subject<'_>, difference: Difference) -> Problem {
+fn of_difference(subject: &Subject<'_>, difference: &Difference) -> Problem {
     let (in_manifest, in_lock) = match &difference.target {
         None => {
             let field = difference.field.as_str();
