@@ -563,3 +563,79 @@ fn case_147_verify_says_what_is_no_plain_file_and_judges_the_rest() {
     .unwrap();
     other.run(&["verify"]).exits(9).mentions("sysroot.lock");
 }
+
+#[test]
+fn p01_after_a_sync_every_file_has_the_content_of_the_locked_archives() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB, RISCV]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    // An oracle that is not ours: the archives that the lock names, by tar.
+    let path = project.join("sysroot.lock");
+    let lock = Lock::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
+    let (unpacked, mut want) = (sandbox.path("unpacked"), std::collections::BTreeMap::new());
+    for component in lock.archives.values() {
+        let archive = component.gz.as_ref().unwrap();
+        let file = archive.path.below(&sandbox.path("dist-root"));
+        let bytes = fs::read(&file).unwrap();
+        assert_eq!(sysroot::types::Sha256::of(&bytes), archive.sha256);
+        fs::create_dir(&unpacked).unwrap();
+        let mut tar = Command::new("tar");
+        said(tar.arg("-xzf").arg(&file).arg("-C").arg(&unpacked)).exits(0);
+        for (name, content) in snapshot(&unpacked) {
+            // `<archive>/<component>/bin/rustc`, beside the installer's own files.
+            if let Some(below) = name.splitn(3, '/').nth(2).filter(|b| *b != "manifest.in") {
+                want.insert(below.to_owned(), content);
+            }
+        }
+        fs::remove_dir_all(&unpacked).unwrap();
+    }
+    assert!(want.len() > 10, "{:?}", want.keys());
+    let found = || {
+        let mut files = snapshot(&project.join(".sysroot"));
+        files.retain(|name, _| !name.starts_with('.'));
+        files
+    };
+    assert!(found() == want);
+    // And again after damage, which the next sync mends.
+    fs::remove_dir_all(project.join(".sysroot/lib")).unwrap();
+    fs::write(project.join(".sysroot/bin/stranger"), "x").unwrap();
+    sandbox.run(&project, &["sync"]).exits(0);
+    assert!(found() == want);
+}
+
+#[test]
+fn case_142_verify_is_not_fooled_by_a_warm_cache() {
+    let (sandbox, server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let path = project.join("sysroot.lock");
+    let text = fs::read_to_string(&path).unwrap();
+    let asked = server.requests().len();
+    let mut edited = 0;
+    for (at, _) in text.match_indices("-digest = \"sha256:") {
+        let at = at + "-digest = \"sha256:".len();
+        let other = if text[at..].starts_with('0') {
+            "1"
+        } else {
+            "0"
+        };
+        let mut wrong = text.clone();
+        wrong.replace_range(at..=at, other);
+        fs::write(&path, &wrong).unwrap();
+        // The channel manifest's own hash is informative; mirrors rewrite it.
+        let of_manifest = text[..at].ends_with("manifest-digest = \"sha256:");
+        for arguments in [&["verify"][..], &["verify", "--deep"], &["sync", "--check"]] {
+            let said = sandbox.run(&project, arguments);
+            assert_eq!(
+                said.code,
+                i32::from(!of_manifest),
+                "{arguments:?} at {at}: {}",
+                said.err
+            );
+        }
+        edited += 1;
+    }
+    assert!(edited > 8, "{edited}");
+    assert_eq!(server.requests().len(), asked);
+    assert_eq!(fs::read_to_string(&path).unwrap().len(), text.len());
+}
