@@ -80,7 +80,12 @@ pub(super) enum Command {
     Update(UpdateArgs),
     /// Lock if needed, then bring `.sysroot/` into the locked state
     Sync(SyncArgs),
-    /// Check manifest, lock and output against each other; offline and read-only
+    /// Check manifest, lock, specs, output and pins against each other; offline and read-only
+    ///
+    /// `lock --check` is the part about manifest and lock, `sync --check` the part about the
+    /// output. Exit codes: 0 nothing is wrong; 1 something differs; 2 a file is malformed; 9 one
+    /// could not be read; 5 bytes are damaged; 6 trust. Of several the most severe counts, and
+    /// they are named here in that order.
     Verify(VerifyArgs),
     /// Print the in-toto statement about a compiled target
     Attest(AttestArgs),
@@ -141,7 +146,8 @@ pub(super) struct InitArgs {
     reason = "each is one flag of the command line"
 )]
 pub(super) struct LockArgs {
-    /// Write nothing, and exit with 1 if the lock would change
+    /// Write nothing, and exit with 1 if the lock would change: the part of `verify` that is
+    /// about manifest and lock
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) check: bool,
     /// Write nothing, and print what would be written
@@ -202,7 +208,8 @@ pub(super) struct SyncArgs {
     /// Use the lock without comparing it with the manifest
     #[arg(long)]
     pub(super) frozen: bool,
-    /// Write nothing, and exit with 1 if the output is not what the lock says
+    /// Write nothing, and exit with 1 if the output is not what the lock says: the part of
+    /// `verify` that is about the output
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) check: bool,
     /// Write nothing, and print what would happen
@@ -235,6 +242,29 @@ pub(super) struct VerifyArgs {
     /// With `--rebuild`, only this target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE", requires = "rebuild")]
     pub(super) targets: Vec<Triple>,
+    /// How to print what was found
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "human",
+        conflicts_with = "json"
+    )]
+    pub(super) format: VerifyFormat,
+}
+
+/// Forms of `verify`'s result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum VerifyFormat {
+    /// Lines for people.
+    Human,
+    /// The same as `--json`.
+    Json,
+    /// Annotations of a GitHub Actions run.
+    Github,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// XML in the form of `JUnit`, one test case a check.
+    Junit,
 }
 
 /// Flags of `attest`.

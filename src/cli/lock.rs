@@ -154,6 +154,7 @@ fn changes(status: &LockStatus) -> Vec<Value> {
 /// One changed field for scripts.
 pub(super) fn difference(difference: &Difference) -> Value {
     let Difference {
+        target: _,
         field,
         manifest,
         lock,

@@ -164,6 +164,13 @@ pub(super) fn path() -> OsString {
     variable("PATH").unwrap_or_default()
 }
 
+/// Where GitHub Actions has the repository; places in annotations are told
+/// from there.
+pub(super) fn github_workspace() -> Option<PathBuf> {
+    let path = PathBuf::from(variable("GITHUB_WORKSPACE")?);
+    path.is_absolute().then_some(path)
+}
+
 /// Reads the environment; `jobs` is the flag's value.
 pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, SettingsError> {
     let config = user_config()?;
@@ -176,7 +183,7 @@ pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, S
         jobs: jobs_setting(jobs)?,
         link_mode: link_mode()?,
         host: own_host(),
-        rustc: variable("SYSROOT_RUSTC").map(PathBuf::from),
+        rustc: variable("SYSROOT_RUSTC").map(system_rustc),
         search_path: std::env::split_paths(&path())
             .filter(|p| p.is_absolute())
             .collect(),
@@ -225,6 +232,16 @@ fn dist_servers(config: &Config) -> Result<Vec<String>, SettingsError> {
         servers.push(UPSTREAM.to_owned());
     }
     Ok(servers)
+}
+
+/// The system's compiler: a path from where the user stands, or a bare name,
+/// which is looked up on PATH and never in the working directory.
+fn system_rustc(value: OsString) -> PathBuf {
+    let path = PathBuf::from(value);
+    if path.components().count() < 2 {
+        return path;
+    }
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The triple this binary was compiled for.
@@ -417,6 +434,11 @@ fn proxy() -> Result<Proxies, SettingsError> {
         https: either("HTTPS_PROXY", "https_proxy")?,
         none_for: either("NO_PROXY", "no_proxy")?.unwrap_or_default(),
     })
+}
+
+/// The working directory of the process, whatever `-C` says; `None` if it is gone.
+pub(super) fn working_directory() -> Option<PathBuf> {
+    std::env::current_dir().ok()
 }
 
 /// The directory to start from: `-C`, else the working directory.

@@ -7,6 +7,7 @@
 mod check;
 mod diff;
 mod interpret;
+mod merge;
 mod place;
 mod read;
 pub mod schema;
@@ -23,6 +24,7 @@ use crate::types::{
 };
 
 pub use diff::{Difference, differences};
+pub use merge::{Agreed, agreed};
 pub use read::{LockError, MAX_SIZE};
 
 /// The content of a `sysroot.lock`.

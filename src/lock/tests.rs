@@ -426,6 +426,93 @@ fn case_145_conflict_markers_are_recognised() {
     }
 }
 
+/// Two texts as git joins them when they conflict: equal lines once.
+fn conflicted(ours: &str, theirs: &str) -> String {
+    let (ours, theirs): (Vec<&str>, Vec<&str>) = (ours.lines().collect(), theirs.lines().collect());
+    let same = |a: &[&str], b: &[&str]| {
+        let pairs = a.iter().zip(b);
+        pairs.take_while(|(a, b)| a == b).count()
+    };
+    let head = same(&ours, &theirs);
+    let back = |lines: &[&str]| -> Vec<String> {
+        lines[head..]
+            .iter()
+            .rev()
+            .map(|l| (*l).to_owned())
+            .collect()
+    };
+    let (a, b) = (back(&ours), back(&theirs));
+    let tail = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let own = |lines: &[&str]| lines[head..lines.len() - tail].join("\n");
+    format!(
+        "{}\n<<<<<<< HEAD\n{}\n||||||| base\nnothing = of the kind\n=======\n{}\n>>>>>>> branch\n{}\n",
+        ours[..head].join("\n"),
+        own(&ours),
+        own(&theirs),
+        ours[ours.len() - tail..].join("\n")
+    )
+}
+
+/// The sample with a pin.
+fn pinned(byte: u8) -> Lock {
+    let mut lock = sample();
+    let my_os = lock.targets.get_mut(&triple("my-os")).unwrap();
+    if let LockedSource::Build { hosts, .. } = &mut my_os.source {
+        hosts.get_mut(&triple(HOST)).unwrap().pin = Some(TreeDigest::from_bytes([byte; 32]));
+    }
+    lock
+}
+
+#[test]
+fn case_145_what_both_sides_of_a_conflict_agree_on_is_kept() {
+    let name = Path::new("sysroot.lock");
+    // They differ in an archive; the pin is in both.
+    let (ours, mut theirs) = (pinned(1), pinned(1));
+    let (id, _) = archive("rust-std", Some(HOST));
+    let other = LockedArchive {
+        sha256: Sha256::of(b"other"),
+        ..ours.archives[&id].xz.clone().unwrap()
+    };
+    theirs.archives.get_mut(&id).unwrap().xz = Some(other);
+    let text = conflicted(&ours.to_text(), &theirs.to_text());
+    assert!(matches!(parse(&text), Err(LockError::Conflict(_))));
+    let found = agreed(&text, name).unwrap();
+    assert_eq!((found.pins, found.whole), (1, false));
+    assert!(!found.lock.archives.contains_key(&id));
+    assert_eq!(found.lock.targets, ours.targets);
+    // They differ in the pin: neither is right, and nothing else is lost.
+    let text = conflicted(&ours.to_text(), &pinned(2).to_text());
+    let found = agreed(&text, name).unwrap();
+    assert_eq!((found.pins, found.whole), (0, true));
+    assert_eq!(found.lock, sample());
+    // One has a pin, the other none.
+    let text = conflicted(&ours.to_text(), &sample().to_text());
+    assert_eq!(agreed(&text, name).unwrap().lock, sample());
+    // One has a target more, the other asks for another option of it.
+    let mut fewer = pinned(1);
+    fewer.targets.remove(&triple("my-os"));
+    let text = conflicted(&ours.to_text(), &fewer.to_text());
+    let found = agreed(&text, name).unwrap();
+    assert_eq!((found.lock.targets, found.whole), (fewer.targets, false));
+}
+
+#[test]
+fn case_145_what_is_no_conflict_of_two_locks_is_not_taken_for_one() {
+    let (name, text) = (Path::new("sysroot.lock"), sample().to_text());
+    let whole = format!("<<<<<<< a\r\n{text}=======\r\n{text}>>>>>>> b\r\n");
+    assert_eq!(agreed(&whole, name).unwrap().lock, sample());
+    for bad in [
+        format!("<<<<<<< a\n{text}=======\n{text}"),
+        format!("<<<<<<< a\n{text}>>>>>>> b\n{text}======="),
+        format!("<<<<<<< a\n<<<<<<< a\n{text}=======\n{text}>>>>>>> b\n"),
+        format!("<<<<<<< a\n{text}=======\nversion = 1\n>>>>>>> b\n"),
+        format!("{text}>>>>>>> b\n"),
+        "<<<<<<< a\n=======\n>>>>>>> b\n".to_owned(),
+    ] {
+        assert!(agreed(&bad, name).is_none(), "{bad}");
+    }
+}
+
 #[test]
 fn case_145_line_ends_byte_order_mark_and_order_do_not_matter() {
     let lock = sample();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::project::{LockFile, Project};
 use super::{Context, OpsError, TrustError, channel, nearest, signature, system};
 use crate::events::{Event, Stage};
-use crate::lock::{Difference, Lock, LockError, LockedSource, LockedToolchain};
+use crate::lock::{Agreed, Difference, Lock, LockError, LockedSource, LockedToolchain, agreed};
 use crate::resolve::{
     ResolveError, Source, carry_pins, check_age, check_not_older, check_not_republished, resolve,
 };
@@ -91,30 +91,18 @@ pub fn lock(
     options: LockOptions,
 ) -> Result<LockReport, OpsError> {
     let LockOptions { mode, refresh, .. } = options;
-    let old = match project.read_lock() {
-        // A damaged lock is what `lock` is there to replace; a check must see it.
-        Err(OpsError::Lock(e @ (LockError::Conflict(_) | LockError::Empty { .. })))
-            if mode == LockMode::Write =>
-        {
-            cx.observer
-                .event(Event::Warning(format!("{e}; it is resolved anew")));
-            None
-        }
-        result => result?,
-    };
-    let differences = old.as_ref().map(|old| project.differences(&old.lock));
+    let old = read_old(cx, project, mode)?;
+    let differences = old.file.as_ref().map(|old| project.differences(&old.lock));
     let is_system = project.manifest.channel == Channel::System;
     let satisfies = old
+        .file
         .as_ref()
         .is_none_or(|old| signature::satisfies_policy(cx, &old.lock));
-    if let (Some(old), Some([])) = (&old, differences.as_deref())
-        && !refresh
-        && !is_system
-        && satisfies
-    {
+    let answers = differences.as_deref() == Some(&[]) && !refresh && !is_system && satisfies;
+    if let (true, Known::Good, Some(file)) = (answers, old.known, &old.file) {
         return Ok(LockReport {
             status: LockStatus::Fresh,
-            file: old.clone(),
+            file: file.clone(),
             age_in_days: None,
         });
     }
@@ -124,17 +112,21 @@ pub fn lock(
             return Err(unsigned(project));
         }
     }
-    let new = resolve_project(cx, project, old.as_ref().map(|o| &o.lock), options)?;
+    let before = old.file.as_ref().map(|file| &file.lock);
+    let new = match before {
+        Some(agreed) if answers && old.known == Known::Agreed { whole: true } => agreed.clone(),
+        _ => resolve_project(cx, project, before, options)?,
+    };
     let age_in_days = age_in_days(cx, &new);
     let text = new.to_text();
-    let status = match &old {
-        None => LockStatus::Created,
-        Some(old) if old.lock == new => LockStatus::Fresh,
-        Some(_) => LockStatus::Updated(differences.unwrap_or_default()),
+    let status = match (before, old.known) {
+        (Some(before), Known::Good) if *before == new => LockStatus::Fresh,
+        (None, Known::Good) => LockStatus::Created,
+        _ => LockStatus::Updated(differences.unwrap_or_default()),
     };
     if status == LockStatus::Fresh {
         // Equal in meaning: the text on the disk stays, whatever its line ends.
-        if let Some(file) = old {
+        if let Some(file) = old.file {
             return Ok(LockReport {
                 status,
                 file,
@@ -166,6 +158,52 @@ fn age_in_days(cx: &Context<'_>, lock: &Lock) -> Option<i64> {
         LockedToolchain::Dist { date, .. } => Some(date.age_in_days(cx.settings.today)),
         LockedToolchain::System { .. } => None,
     }
+}
+
+/// What is known of the lock that is to be replaced.
+struct Old {
+    /// `None`: nothing.
+    file: Option<LockFile>,
+    known: Known,
+}
+
+/// How it is known.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    /// It was read, or there is none.
+    Good,
+    /// It is what two sides of a conflict agree on, with its pins only or in
+    /// whole.
+    Agreed { whole: bool },
+}
+
+/// Reads the lock. A damaged one is what `lock` is there to replace; a check
+/// must see it.
+fn read_old(cx: &Context<'_>, project: &Project, mode: LockMode) -> Result<Old, OpsError> {
+    let warn = |text: String| cx.observer.event(Event::Warning(text));
+    let (file, known) = match project.read_lock() {
+        Err(OpsError::Lock(e @ LockError::Conflict(_))) if mode != LockMode::Check => {
+            let text = project.files.lock_text()?.unwrap_or_default();
+            let agreed = agreed(&text, &project.files.lock);
+            let whole = agreed.as_ref().is_some_and(|agreed| agreed.whole);
+            warn(match &agreed {
+                None => format!("{e}; no two locks can be read from it, so it is resolved anew"),
+                Some(Agreed { lock, pins, .. }) => format!(
+                    "{e}; it is locked again, and what both sides agree on is kept: {} targets, \
+                     {pins} pins",
+                    lock.targets.len()
+                ),
+            });
+            let file = agreed.map(|Agreed { lock, .. }| LockFile { lock, text });
+            (file, Known::Agreed { whole })
+        }
+        Err(OpsError::Lock(e @ LockError::Empty { .. })) if mode == LockMode::Write => {
+            warn(format!("{e}; it is resolved anew"));
+            (None, Known::Good)
+        }
+        result => (result?, Known::Good),
+    };
+    Ok(Old { file, known })
 }
 
 /// Refuses a lock that is missing, or stale by itself.

@@ -54,7 +54,9 @@ pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use trust::TrustError;
 pub use update::{UpdateOptions, UpdateReport, UpdateTo, update};
-pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
+pub use verify::{
+    CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
+};
 
 use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};

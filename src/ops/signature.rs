@@ -108,7 +108,13 @@ pub(super) fn prove(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
     };
     let unproven = |finding| match finding {
         Finding::Good(_) => Ok(()),
-        Finding::Bad(_, lines) => Err(TrustError::Unproven { lines }.into()),
+        Finding::Bad(_, problems) => {
+            let lines = problems
+                .into_iter()
+                .map(|problem| problem.message)
+                .collect();
+            Err(TrustError::Unproven { lines }.into())
+        }
         Finding::NotJudged(line) => Err(TrustError::Unproven { lines: vec![line] }.into()),
     };
     let cached = cx
@@ -142,9 +148,9 @@ pub fn judge(cx: &Context<'_>, lock: &Lock, how: SignatureCheck) -> Result<Findi
     let require = how.require || policy == SignaturePolicy::Require;
     let undecided = |why: String| {
         if require {
-            Finding::Bad(
+            Finding::bad(
                 Class::Trust,
-                vec![format!("{why}, and a signature is required")],
+                [format!("{why}, and a signature is required")],
             )
         } else {
             Finding::NotJudged(why)
@@ -198,7 +204,7 @@ fn judge_bytes(
     (signer, detached): (&Fingerprint, &Detached),
     today: Option<Date>,
 ) -> Result<Finding, OpsError> {
-    let bad = |line: String| Ok(Finding::Bad(Class::Trust, vec![line]));
+    let bad = |line: String| Ok(Finding::bad(Class::Trust, [line]));
     let verified = match signature::check(detached, bytes, &keyring(cx)?, today) {
         Ok(verified) => verified,
         Err(e) => return bad(format!("the signature is refused: {e}")),
@@ -217,7 +223,7 @@ fn judge_bytes(
             "signed by {signer}, with {archives} archives as locked"
         )));
     }
-    Ok(Finding::Bad(Class::Trust, differences))
+    Ok(Finding::bad(Class::Trust, differences))
 }
 
 /// Judges a lock by what the servers have now.
@@ -229,7 +235,7 @@ fn judge_upstream(
 ) -> Result<Finding, OpsError> {
     let differences = departures(lock, &published.manifest);
     if !differences.is_empty() {
-        return Ok(Finding::Bad(Class::Integrity, differences));
+        return Ok(Finding::bad(Class::Integrity, differences));
     }
     let bytes = &published.file.bytes;
     if let Beside::File(asc) = &published.signature {
@@ -248,7 +254,7 @@ fn judge_upstream(
                 }
                 Err(e) => {
                     let line = format!("the server's signature is refused: {e}");
-                    Finding::Bad(Class::Trust, vec![line])
+                    Finding::bad(Class::Trust, [line])
                 }
             },
         );
@@ -261,7 +267,7 @@ fn judge_upstream(
     }
     let why = "the server has what is locked, without a signature".to_owned();
     Ok(if require {
-        Finding::Bad(Class::Trust, vec![format!("{why}, and one is required")])
+        Finding::bad(Class::Trust, [format!("{why}, and one is required")])
     } else {
         Finding::Good(why)
     })

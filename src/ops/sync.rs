@@ -8,19 +8,18 @@ use super::execute::{Executed, execute, index};
 use super::fresh::inputs;
 use super::lock::{LockMode, LockReport, lock, unsigned};
 use super::output::{Wanted, wanted};
-use super::project::{LockFile, Project};
+use super::project::{LockFile, Project, ProjectFiles};
 use super::remote::plan_with_remotes;
+use super::verify::output::compare;
 use super::{Context, OpsError, pins, signature, system};
 use crate::events::Event;
-use crate::lock::{Lock, LockedSource, LockedToolchain};
+use crate::lock::{Lock, LockedSource};
 use crate::materialize::{
     Applied, Desired, LinkMode, MaterializeError, Output, State, check_stored,
-    differences as output_differences, present_areas,
 };
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::remote::Patience;
 use crate::store::{Root, Store, StoreError, TreeFault};
-use crate::sys::fs;
 use crate::types::{RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
@@ -110,7 +109,7 @@ pub fn sync(
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(cx, project, &file, &host, state.as_ref()) {
+    if is_untouched(cx, &project.files, &file, &host, state.as_ref()) {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
@@ -202,7 +201,7 @@ pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
 /// Whether metadata alone shows that the output is what this lock says.
 pub(super) fn is_untouched(
     cx: &Context<'_>,
-    project: &Project,
+    files: &ProjectFiles,
     file: &LockFile,
     host: &Triple,
     state: Option<&State>,
@@ -210,11 +209,12 @@ pub(super) fn is_untouched(
     state.is_some_and(|state| {
         state.lock == Some(file.digest())
             && state.host.as_ref() == Some(host)
-            && state.is_untouched(&project.files.output, cx.settings.jobs)
+            && state.is_untouched(&files.output, cx.settings.jobs)
     })
 }
 
-/// Compares the output with the lock in full; writes nothing.
+/// Compares the output with the lock in full; writes nothing. It is the part
+/// of `verify` that is about the output.
 fn check(
     cx: &Context<'_>,
     project: &Project,
@@ -222,36 +222,12 @@ fn check(
     host: &Triple,
     options: &SyncOptions,
 ) -> Result<(), OpsError> {
-    let output = &project.files.output;
-    if fs::metadata_if_exists(output)?.is_none() {
-        return Err(OpsError::NoOutput(output.clone()));
-    }
-    check_system(cx, &file.lock)?;
-    let store = cx.store_to_read()?;
-    let index = index(&store, &file.lock, host);
-    let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
-    let missing = plan.fetch.iter().map(|f| f.id.to_string());
-    let missing: Vec<String> = missing
-        .chain(plan.build.iter().map(|b| b.target.to_string()))
-        .map(|what| format!("{what}: not materialized"))
-        .collect();
-    if !missing.is_empty() {
-        return Err(OpsError::OutputDiffers(missing));
-    }
-    let mut found = Vec::new();
-    let wanted = wanted(cx, &store, &plan, &index)?.areas;
-    for area in &wanted {
-        found.extend(output_differences(output, area)?);
-    }
-    for path in present_areas(output)? {
-        if options.targets.is_none() && !wanted.iter().any(|area| area.path == path) {
-            found.push(format!("{path}: not part of the lock"));
-        }
-    }
-    if found.is_empty() {
+    let targets = options.targets.as_ref();
+    let compared = compare(cx, &project.files, &file.lock, host, targets)?;
+    if compared.differences.is_empty() {
         Ok(())
     } else {
-        Err(OpsError::OutputDiffers(found))
+        Err(OpsError::OutputDiffers(compared.differences))
     }
 }
 
@@ -264,7 +240,7 @@ fn materialize(
     options: &SyncOptions,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    check_system(cx, &file.lock)?;
+    system::check_locked(cx, &file.lock)?;
     signature::prove(cx, &file.lock)?;
     // From before the first look-up until the project is registered.
     let using = store.begin_use(cx.observer, cx.cancel)?;
@@ -438,12 +414,4 @@ fn record_pins(
             .get_or_insert(super::LockStatus::Updated(Vec::new()));
     }
     Ok(())
-}
-
-/// Refuses a system toolchain that is not the locked one.
-pub(super) fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
-    match &lock.toolchain {
-        LockedToolchain::System { .. } => system::check(&system::find(cx)?, lock),
-        LockedToolchain::Dist { .. } => Ok(()),
-    }
 }

@@ -1,5 +1,6 @@
 //! A small dist tree, and what `sync` does with it.
 
+mod ci;
 #[cfg(feature = "fault-injection")]
 mod clock;
 mod collect;
@@ -21,6 +22,8 @@ mod rest;
 mod signature;
 mod store;
 mod update;
+mod verify;
+mod verify_formats;
 
 use std::path::{Path, PathBuf};
 
