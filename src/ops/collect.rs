@@ -138,7 +138,8 @@ fn find(store: &Store, name: &str) -> Result<BTreeSet<TreeDigest>, OpsError> {
 /// The collection after a successful sync, once a day. It never waits for a
 /// lock, takes a bounded time, and whatever fails in it is not the sync's.
 pub(super) fn collect_daily(cx: &Context<'_>, store: &Store) -> Option<GcReport> {
-    if cx.settings.config.cache.collect == Collect::Never {
+    // Offline nothing that goes could be had again.
+    if cx.settings.config.cache.collect == Collect::Never || cx.settings.offline {
         return None;
     }
     let now = cx.settings.now;
@@ -166,12 +167,14 @@ pub(super) fn collect_daily(cx: &Context<'_>, store: &Store) -> Option<GcReport>
         }
         Err(_) => return None,
     };
+    // Where that cannot be written, there is nothing to remove either.
+    stamp().ok()?;
     let survey = store.survey().ok()?;
     let plan = GcPlan::new(&survey, now, &limits);
     let swept = store.sweep(alone, &plan, now, cx.cancel).ok()?;
-    if !plan.unfinished {
-        // Without the stamp the next sync collects again: no harm.
-        let _ = stamp();
+    if plan.unfinished {
+        // The next sync goes on.
+        let _ = fs::remove_file(&store.layout().last_gc());
     }
     Some(GcReport {
         plan,

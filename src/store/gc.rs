@@ -74,31 +74,23 @@ impl GcPlan {
     /// Decides what goes; `now` is in seconds since 1970.
     pub fn new(survey: &Survey, now: u64, limits: &Limits) -> Self {
         let mut plan = Self::default();
-        if let Some(asked) = &limits.asked {
-            plan.take_asked(survey, asked);
-            return plan;
-        }
+        let (in_use, just_freed) = plan.judge_roots(survey);
         let clock_is_right = now >= EPOCH_OF_TRUST;
-        let (mut in_use, mut just_freed) = (BTreeSet::new(), BTreeSet::new());
-        for one in &survey.roots {
-            let trees = one.root.trees.iter().copied();
-            match &one.state {
-                RootState::There => in_use.extend(trees),
-                RootState::Unknown(why) => {
-                    in_use.extend(trees);
-                    plan.unknown.push((one.root.clone(), why.clone()));
-                }
-                RootState::Gone(gone) => {
-                    just_freed.extend(trees);
-                    plan.roots.push((one.root.clone(), *gone));
-                }
-            }
-        }
         let mut unused = Vec::new();
         for tree in &survey.trees {
+            let is_asked = limits.asked.as_ref().map(|all| all.contains(&tree.tree));
+            if is_asked == Some(true) {
+                let (tree, reason) = (tree.clone(), Reason::Asked);
+                plan.trees.push(Doomed { tree, reason });
+                continue;
+            }
             if in_use.contains(&tree.tree) {
                 plan.keep(tree);
                 plan.used_bytes += tree.bytes;
+                continue;
+            }
+            if is_asked.is_some() {
+                plan.keep(tree);
                 continue;
             }
             let known = tree.used.filter(|used| *used <= now + DAY);
@@ -112,6 +104,12 @@ impl GcPlan {
             };
             unused.push((age, tree));
         }
+        if limits.asked.is_some() {
+            // Nothing else was asked for.
+            plan.roots.clear();
+            plan.unknown.clear();
+            return plan;
+        }
         // The oldest first; of equally old ones the largest.
         unused.sort_by_key(|(age, tree)| {
             let reverse = std::cmp::Reverse((*age, tree.bytes));
@@ -120,20 +118,30 @@ impl GcPlan {
         plan.take_unused(&unused, limits);
         let doomed: BTreeSet<TreeDigest> = plan.trees.iter().map(|d| d.tree.tree).collect();
         plan.touch.retain(|tree| !doomed.contains(tree));
-        let goes = |leftover: &&Leftover| leftover_goes(leftover, now, limits, clock_is_right);
+        let goes = |leftover: &&Leftover| leftover_goes(leftover, now, clock_is_right);
         plan.leftovers = survey.leftovers.iter().filter(goes).cloned().collect();
         plan
     }
 
-    fn take_asked(&mut self, survey: &Survey, asked: &BTreeSet<TreeDigest>) {
-        for tree in &survey.trees {
-            if asked.contains(&tree.tree) {
-                let (tree, reason) = (tree.clone(), Reason::Asked);
-                self.trees.push(Doomed { tree, reason });
-            } else {
-                self.keep(tree);
+    /// Sorts the projects; the trees that some project uses, and those that
+    /// projects used that are gone.
+    fn judge_roots(&mut self, survey: &Survey) -> (BTreeSet<TreeDigest>, BTreeSet<TreeDigest>) {
+        let (mut in_use, mut just_freed) = (BTreeSet::new(), BTreeSet::new());
+        for one in &survey.roots {
+            let trees = one.root.trees.iter().copied();
+            match &one.state {
+                RootState::There => in_use.extend(trees),
+                RootState::Unknown(why) => {
+                    in_use.extend(trees);
+                    self.unknown.push((one.root.clone(), why.clone()));
+                }
+                RootState::Gone(gone) => {
+                    just_freed.extend(trees);
+                    self.roots.push((one.root.clone(), *gone));
+                }
             }
         }
+        (in_use, just_freed)
     }
 
     fn take_unused(&mut self, unused: &[(u64, &SurveyedTree)], limits: &Limits) {
@@ -188,18 +196,19 @@ impl GcPlan {
 }
 
 /// How long a leftover of a kind stays, in seconds.
-fn stays(kind: LeftoverKind, limits: &Limits) -> u64 {
+fn stays(kind: LeftoverKind) -> u64 {
     match kind {
         LeftoverKind::Staging | LeftoverKind::Dangling => 0,
         LeftoverKind::Temporary | LeftoverKind::Lock => DAY,
         LeftoverKind::Partial => 7 * DAY,
         LeftoverKind::Quarantine | LeftoverKind::Log | LeftoverKind::Damaged => 30 * DAY,
-        LeftoverKind::Manifest => limits.max_age,
+        // Small, and without it nothing can be locked anew offline.
+        LeftoverKind::Manifest => 365 * DAY,
     }
 }
 
-fn leftover_goes(leftover: &Leftover, now: u64, limits: &Limits, clock_is_right: bool) -> bool {
-    let stays = stays(leftover.kind, limits);
+fn leftover_goes(leftover: &Leftover, now: u64, clock_is_right: bool) -> bool {
+    let stays = stays(leftover.kind);
     if stays == 0 {
         return true;
     }
@@ -304,7 +313,7 @@ mod tests {
             let plan = GcPlan::new(&survey, now, &limits());
             assert_eq!(doomed(&plan), [], "at {now}");
             // A use in the future is put right as soon as the clock is.
-            let put_right = now >= EPOCH_OF_TRUST && now < 4_291_747_200 - DAY;
+            let put_right = (EPOCH_OF_TRUST..4_291_747_200 - DAY).contains(&now);
             assert_eq!(plan.touch == [digest(2)], put_right, "at {now}");
         }
     }

@@ -89,8 +89,9 @@ impl Store {
                         path: tmp.clone(),
                         source: e.error,
                     })?;
-            // Where the file system has no locks, nothing is ever swept.
-            let _ = lock.try_lock();
+            // Whoever looks whether it is in use has it for a moment. Where the
+            // file system has no locks, nothing is ever swept.
+            let _ = lock.lock();
             if !is_still_at(&lock, &lock_path) {
                 // A sweep came between making and locking it: once more.
                 continue;

@@ -652,6 +652,18 @@ fn make_directories_writable(_path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether this process may write to a directory, its file system included.
+#[cfg(unix)]
+pub fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Whether this process may write to a directory.
+#[cfg(not(unix))]
+pub fn is_writable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.permissions().readonly())
+}
+
 /// The name of the network file system that holds a path; `None` for a local
 /// one. There, locks of one machine may mean nothing to another.
 #[cfg(target_os = "linux")]
