@@ -79,6 +79,11 @@ pub fn rebuild(
     Ok(found.into_iter().map(judgement).collect())
 }
 
+/// A "no", one line a difference.
+fn no(class: Class, lines: Vec<String>) -> Finding {
+    Finding::Bad(class, lines)
+}
+
 fn judgement(finding: Finding) -> Judgement {
     let check = CHECK;
     Judgement { check, finding }
@@ -103,7 +108,7 @@ fn judge_all(run: &Run<'_>, known: &[(Again, TreeDigest)]) -> Result<Vec<Finding
                 .iter()
                 .map(|fetch| format!("{}: not in the store", fetch.id)),
         );
-        return Ok(vec![Finding::Bad(Class::CheckFailed, lines)]);
+        return Ok(vec![no(Class::CheckFailed, lines)]);
     }
     let staging = run.store.stage()?;
     let how = How {
@@ -116,7 +121,7 @@ fn judge_all(run: &Run<'_>, known: &[(Again, TreeDigest)]) -> Result<Vec<Finding
     let results = match compile(run, &targets, how) {
         Ok(results) => results,
         Err(e @ OpsError::Cancelled(_)) => return Err(e),
-        Err(e) => return Ok(vec![Finding::Bad(e.class(), vec![whole(&e)])]),
+        Err(e) => return Ok(vec![no(e.class(), vec![whole(&e)])]),
     };
     let judged = results.into_iter().zip(known);
     judged
@@ -139,7 +144,7 @@ fn judge(
     let Again { target, key, pin } = again;
     let compiled = match result {
         Ok(compiled) => compiled,
-        Err(e) => return Ok(Finding::Bad(e.class(), vec![whole(&e)])),
+        Err(e) => return Ok(no(e.class(), vec![whole(&e)])),
     };
     let what = if pin.is_some() {
         "the pinned tree"
@@ -163,5 +168,5 @@ fn judge(
         "{target}: compiled again to another tree than {what}"
     )];
     lines.extend(mismatch.lines());
-    Ok(Finding::Bad(Class::Integrity, lines))
+    Ok(no(Class::Integrity, lines))
 }
