@@ -1,5 +1,6 @@
 //! Machines that share a remote: the same project, each with a cache of its own.
 
+mod forge;
 mod lies;
 mod outages;
 mod pushing;
