@@ -1,4 +1,4 @@
-//! `cache dir`, `size`, `list`.
+//! `cache` and its verbs.
 
 use std::process::ExitCode;
 
@@ -6,15 +6,18 @@ use serde_json::json;
 
 use super::Session;
 use super::args::CacheCommand;
+use super::bundle;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
 use crate::ops::{self, CacheEntry, CacheKind};
 
-pub(super) fn run(session: &Session<'_>, command: CacheCommand) -> Result<ExitCode, CliError> {
+pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitCode, CliError> {
     match command {
         CacheCommand::Dir => dir(session),
         CacheCommand::Size => size(session)?,
         CacheCommand::List => list(session)?,
+        CacheCommand::Export(args) => bundle::export(session, args)?,
+        CacheCommand::Import(args) => bundle::import(session, args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

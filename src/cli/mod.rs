@@ -3,6 +3,7 @@
 //! of [`crate::ops`], and prints the outcome.
 
 mod args;
+mod bundle;
 mod cache;
 mod environment;
 mod error;
@@ -106,7 +107,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Path(args) => environment::path(&session, args),
         Command::Link => environment::link(&session),
         Command::Unlink => environment::unlink(&session),
-        Command::Cache(command) => cache::run(&session, *command),
+        Command::Key(args) => bundle::key(&session, args),
+        Command::Cache(command) => cache::run(&session, command),
         Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
     }
 }
