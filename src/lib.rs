@@ -30,6 +30,7 @@ pub mod fetch;
 pub mod materialize;
 pub mod pack;
 pub mod plan;
+pub mod remote;
 pub mod store;
 
 pub mod ops;

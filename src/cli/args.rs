@@ -177,6 +177,28 @@ pub(super) struct VerifyArgs {
     pub(super) deep: bool,
 }
 
+/// Flags of `cache push`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PushArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+    /// Sign the records with the secret key in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) sign: Option<PathBuf>,
+    /// Also push the unpacked archives of upstream; others accept them only if they are signed
+    #[arg(long, requires = "sign")]
+    pub(super) components: bool,
+}
+
+/// Flags of `cache pull`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PullArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+}
+
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -260,4 +282,14 @@ pub(super) enum CacheCommand {
     Export(ExportArgs),
     /// Bring the trees of such a file into the store
     Import(ImportArgs),
+    /// Send the project's stored trees to the remotes that may be written to
+    Push(PushArgs),
+    /// Bring what the lock names from the remotes into the store
+    Pull(PullArgs),
+    /// Make a key pair to sign pushed trees with, and print the public key
+    Keygen {
+        /// Where to write the secret key [default: `signing-key` beside the configuration file]
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
 }

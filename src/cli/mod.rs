@@ -11,6 +11,7 @@ mod init;
 mod lock;
 mod progress;
 mod project;
+mod remote;
 mod settings;
 mod signals;
 mod status;

@@ -65,6 +65,7 @@ fn object(report: &SyncReport, output: &std::path::Path) -> serde_json::Value {
             "target": target,
             "tree": tree,
         })).collect::<Vec<_>>(),
+        "pulled": super::remote::pulled(&report.executed.pulled),
         "replaced": names(&report.replaced),
         "removed": names(&report.removed),
         "link_mode": report.link_mode.map(crate::materialize::LinkMode::as_str),

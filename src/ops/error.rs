@@ -169,6 +169,24 @@ pub enum OpsError {
         /// What this build gave.
         built: TreeDigest,
     },
+    /// A remote.
+    #[error(transparent)]
+    Remote(#[from] crate::remote::RemoteError),
+    /// There is no remote to work with.
+    #[error("no remote is configured")]
+    NoRemote,
+    /// No remote may be written to.
+    #[error("no remote may be written to: {}", .0.join(", "))]
+    ReadOnlyRemotes(Vec<String>),
+    /// A file does not hold a secret key.
+    #[error("`{}` cannot be used to sign", .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: crate::remote::sign::KeyError,
+    },
     /// The output is not what the lock says.
     #[error("the output differs from the lock{}", bullets(.0))]
     OutputDiffers(Vec<String>),
@@ -234,6 +252,9 @@ impl Diagnostic for OpsError {
             Self::Build(e) => e.class(),
             Self::Builds { first, .. } => first.class(),
             Self::Store(e) => e.class(),
+            Self::Remote(e) => e.class(),
+            Self::KeyFile { source, .. } => source.class(),
+            Self::NoRemote | Self::ReadOnlyRemotes(_) => Class::Usage,
             Self::Plan(e) => e.class(),
             Self::Materialize(e) => e.class(),
             Self::Fs(e) => e.class(),
@@ -274,6 +295,13 @@ impl Diagnostic for OpsError {
             Self::Build(e) => return e.hint(),
             Self::Builds { first, .. } => return first.hint(),
             Self::Store(e) => return e.hint(),
+            Self::Remote(e) => return e.hint(),
+            Self::KeyFile { source, .. } => return source.hint(),
+            Self::NoRemote => "add `[[remotes]]` to the configuration file, or set SYSROOT_REMOTE",
+            Self::ReadOnlyRemotes(_) => {
+                "set `access = \"read-write\"` in `[[remotes]]` of the configuration file, or \
+                 SYSROOT_REMOTE_ACCESS=read-write"
+            }
             Self::Plan(e) => return e.hint(),
             Self::Materialize(e) => return e.hint(),
             Self::Fs(e) => return e.hint(),

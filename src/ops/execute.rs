@@ -33,6 +33,8 @@ pub struct Executed {
     pub fetched: Vec<ComponentId>,
     /// Targets that were compiled, with their trees.
     pub built: Vec<(Triple, TreeDigest)>,
+    /// Trees that came from a remote.
+    pub pulled: Vec<super::Pulled>,
 }
 
 /// What the store has of the things a lock names.

@@ -16,6 +16,8 @@ mod lock;
 mod needs;
 mod output;
 mod project;
+mod push;
+mod remote;
 mod status;
 mod sync;
 mod system;
@@ -32,6 +34,8 @@ pub use key::{CacheKey, key};
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
+pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
+pub use remote::{PullOptions, PullReport, Pulled, pull};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
@@ -63,6 +67,8 @@ pub struct Settings {
     pub rustc: Option<PathBuf>,
     /// Where to look for programs.
     pub search_path: Vec<PathBuf>,
+    /// Remotes, whose keys are trusted, and credentials.
+    pub remotes: crate::remote::RemoteSettings,
     /// The user's proxies: all, http, https, and the hosts that go without.
     pub proxy: crate::fetch::Proxies,
     /// Today, in UTC.

@@ -7,6 +7,7 @@ use super::execute::{Executed, execute, index};
 use super::lock::{LockMode, LockReport, lock};
 use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project};
+use super::remote::plan_with_remotes;
 use super::{Context, OpsError, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource, LockedToolchain};
@@ -15,6 +16,7 @@ use crate::materialize::{
     differences as output_differences, present_areas,
 };
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
+use crate::remote::Patience;
 use crate::store::{Root, Store, TreeFault};
 use crate::sys::fs;
 use crate::types::{RecipeKey, RelPath, TreeDigest, Triple};
@@ -245,9 +247,17 @@ fn materialize(
     // A tree that is damaged again and again after it was made anew is not
     // healed for ever; twice, because another process may be healing it, too.
     let mut healed: BTreeMap<TreeDigest, u8> = BTreeMap::new();
+    let remotes = cx.remotes(Patience::Automatic);
     let (wanted, areas, applied, output, known) = loop {
-        let mut index = index(&store, &file.lock, host);
-        let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
+        let (mut index, plan) = plan_with_remotes(
+            cx,
+            &remotes,
+            &store,
+            &file.lock,
+            host,
+            options.targets.as_ref(),
+            &mut report.executed.pulled,
+        )?;
         let result = execute(cx, &store, project, &file.lock, &plan, &mut index).and_then(|done| {
             report.executed.fetched.extend(done.fetched);
             report.executed.built.extend(done.built);

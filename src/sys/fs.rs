@@ -323,6 +323,18 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<File> {
     Ok(file)
 }
 
+/// Like [`write_new`], and nobody but the user can read the file (0600).
+pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<File> {
+    point("create", path)?;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = at("create", path, options.open(path))?;
+    write_all(&mut file, path, bytes)?;
+    Ok(file)
+}
+
 /// Replaces a file's content in one step: readers see the old or the new
 /// text, also after a power cut.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
