@@ -6,15 +6,15 @@ use serde_json::json;
 
 use super::args::{ExportArgs, ImportArgs, KeyArgs};
 use super::error::CliError;
+use super::remote::selection;
 use super::terminal::{bytes, path_value};
 use super::{Session, settings};
 use crate::ops::{self, Authority, OpsError};
-use crate::types::Triple;
 
 pub(super) fn export(session: &Session<'_>, args: &ExportArgs) -> Result<(), CliError> {
     let project = session.project()?;
     let file = settings::start_directory(session.global)?.join(&args.file);
-    let selected = selected(&args.targets);
+    let selected = selection(&args.targets);
     let report = ops::export(&session.cx, &project, &file, selected.as_ref())?;
     session.terminal.object(&json!({
         "file": path_value(&file),
@@ -72,7 +72,7 @@ fn authority(authority: Authority) -> &'static str {
 
 pub(super) fn key(session: &Session<'_>, args: &KeyArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
-    let key = ops::key(&session.cx, &project, selected(&args.targets).as_ref())?;
+    let key = ops::key(&session.cx, &project, selection(&args.targets).as_ref())?;
     session.terminal.object(&json!({
         "key": key.key,
         "prefix": key.prefix,
@@ -80,9 +80,4 @@ pub(super) fn key(session: &Session<'_>, args: &KeyArgs) -> Result<ExitCode, Cli
     }));
     session.terminal.result(&key.key);
     Ok(ExitCode::SUCCESS)
-}
-
-/// No target named means all.
-fn selected(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
-    (!targets.is_empty()).then(|| targets.iter().cloned().collect())
 }

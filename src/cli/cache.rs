@@ -8,7 +8,7 @@ use super::args::CacheCommand;
 use super::bundle;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
-use super::{Session, remote};
+use super::{Session, remote, warm};
 use crate::ops::{self, CacheEntry, CacheKind};
 
 pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitCode, CliError> {
@@ -20,6 +20,7 @@ pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitC
         CacheCommand::Import(args) => bundle::import(session, args)?,
         CacheCommand::Push(args) => return remote::push(session, args),
         CacheCommand::Pull(args) => return remote::pull(session, args),
+        CacheCommand::Warm(args) => return warm::run(session, args),
         CacheCommand::Keygen { file } => remote::keygen(session, file.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -18,6 +18,7 @@ mod status;
 mod sync;
 mod terminal;
 mod verify;
+mod warm;
 
 use std::process::ExitCode;
 

@@ -18,10 +18,12 @@ mod output;
 mod project;
 mod push;
 mod remote;
+mod shard;
 mod status;
 mod sync;
 mod system;
 mod verify;
+mod warm;
 
 use std::path::{Path, PathBuf};
 
@@ -36,9 +38,11 @@ pub use lock::{LockMode, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
 pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
 pub use remote::{PullOptions, PullReport, Pulled, pull};
+pub use shard::{Shard, ShardError};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
+pub use warm::{WarmOptions, WarmReport, warm};
 
 use crate::config::Config;
 use crate::events::{Cancel, Observer};
