@@ -127,16 +127,15 @@ impl Parcel {
     }
 
     fn packed(&mut self, cx: &Context<'_>, store: &Store) -> Result<&Packed, RemoteError> {
-        let packed = match self.packed.take() {
-            Some(packed) => packed,
-            None => {
-                let staging = store.stage()?;
-                let listing = store.listing(self.tree).map_err(RemoteError::Listing)?;
-                let place = store.tree_path(self.tree);
-                let path = staging.path().join("blob");
-                let packed = Packed::write(&place, &listing, &path, cx.cancel)?;
-                (packed, staging)
-            }
+        let packed = if let Some(packed) = self.packed.take() {
+            packed
+        } else {
+            let staging = store.stage()?;
+            let listing = store.listing(self.tree).map_err(RemoteError::Listing)?;
+            let place = store.tree_path(self.tree);
+            let path = staging.path().join("blob");
+            let packed = Packed::write(&place, &listing, &path, cx.cancel)?;
+            (packed, staging)
         };
         Ok(&self.packed.insert(packed).0)
     }

@@ -240,7 +240,7 @@ mod tests {
             let decoded = decode(&good[..at]);
             assert_eq!(decoded.is_some(), at == first, "cut at {at}");
         }
-        let many = [encode(blob(1, 1), &[])].repeat(17).concat();
+        let many = encode(blob(1, 1), &[]).repeat(17);
         let no_hash = [0x12, 0x04, 0x0a, 0x00, 0x12, 0x00];
         let endless = [0xff; 11];
         let long = [

@@ -222,7 +222,7 @@ impl Secrets {
             });
         let text = words.collect::<Vec<_>>().join(" ");
         let shown = text.chars().filter(|c| !c.is_control());
-        shown.take(300).collect()
+        shown.take(600).collect()
     }
 }
 
