@@ -73,9 +73,10 @@ pub fn warm(
     let settings = &cx.settings.remotes;
     let Some(remote) = settings.writable().next() else {
         let remotes = settings.remotes.iter().map(ToString::to_string).collect();
-        return Err(match settings.remotes.is_empty() {
-            true => OpsError::NoRemote,
-            false => OpsError::ReadOnlyRemotes(remotes),
+        return Err(if settings.remotes.is_empty() {
+            OpsError::NoRemote
+        } else {
+            OpsError::ReadOnlyRemotes(remotes)
         });
     };
     let transport = connect(remote, cx.surroundings(), Patience::Asked)?;

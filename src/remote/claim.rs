@@ -244,7 +244,7 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     struct Place {
-        _dir: tempfile::TempDir,
+        dir: tempfile::TempDir,
         directory: Directory,
         remote: Remote,
     }
@@ -255,7 +255,7 @@ mod tests {
         Place {
             directory: Directory::new(dir.path(), &Cancel::default()),
             remote: Remote::parse(&url, Access::ReadWrite, Namespace::default(), false).unwrap(),
-            _dir: dir,
+            dir,
         }
     }
 
@@ -363,7 +363,7 @@ mod tests {
             let held = ours(&claims.take(KEY).unwrap());
             assert_eq!(held.generation, 1);
             claims.release(held).unwrap();
-            std::fs::remove_dir_all(place._dir.path().join("v1")).unwrap();
+            crate::sys::fs::remove_dir_all(&place.dir.path().join("v1")).unwrap();
         }
         // Nor does an endless lease.
         let endless = good.replace("\"lease\":60", "\"lease\":18446744073709551615");

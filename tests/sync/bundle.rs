@@ -47,10 +47,10 @@ fn compiled(sandbox: &Sandbox, project: &Path, content: &[u8]) -> TreeDigest {
 fn build(project: &Path) -> LockedBuild {
     let path = project.join("sysroot.lock");
     let lock = Lock::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
-    let LockedSource::Build { hosts, .. } = &lock.targets[&RISCV.parse().unwrap()].source else {
-        panic!("{RISCV} is not compiled");
-    };
-    hosts[&HOST.parse().unwrap()]
+    match &lock.targets[&RISCV.parse().unwrap()].source {
+        LockedSource::Build { hosts, .. } => hosts[&HOST.parse().unwrap()],
+        LockedSource::Download | LockedSource::System => unreachable!("it is compiled"),
+    }
 }
 
 /// A synced project, its file of the store, and the tree that it pins.
