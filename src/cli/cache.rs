@@ -1,13 +1,14 @@
-//! `cache dir`, `size`, `list`; the verbs of remotes are in [`super::remote`].
+//! `cache` and its verbs; those of remotes are in [`super::remote`], those of files in [`super::bundle`].
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use super::args::CacheCommand;
+use super::bundle;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
-use super::{Session, remote};
+use super::{Session, remote, warm};
 use crate::ops::{self, CacheEntry, CacheKind};
 
 pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitCode, CliError> {
@@ -15,8 +16,11 @@ pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitC
         CacheCommand::Dir => dir(session),
         CacheCommand::Size => size(session)?,
         CacheCommand::List => list(session)?,
+        CacheCommand::Export(args) => bundle::export(session, args)?,
+        CacheCommand::Import(args) => bundle::import(session, args)?,
         CacheCommand::Push(args) => return remote::push(session, args),
         CacheCommand::Pull(args) => return remote::pull(session, args),
+        CacheCommand::Warm(args) => return warm::run(session, args),
         CacheCommand::Keygen { file } => remote::keygen(session, file.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)

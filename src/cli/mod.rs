@@ -3,6 +3,7 @@
 //! of [`crate::ops`], and prints the outcome.
 
 mod args;
+mod bundle;
 mod cache;
 mod environment;
 mod error;
@@ -17,6 +18,7 @@ mod status;
 mod sync;
 mod terminal;
 mod verify;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -107,6 +109,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Path(args) => environment::path(&session, args),
         Command::Link => environment::link(&session),
         Command::Unlink => environment::unlink(&session),
+        Command::Key(args) => bundle::key(&session, args),
         Command::Cache(command) => cache::run(&session, command),
         Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
     }

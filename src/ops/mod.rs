@@ -7,31 +7,42 @@
 mod cache;
 mod error;
 mod execute;
+mod export;
 mod failures;
+mod import;
+mod key;
 mod link;
 mod lock;
+mod needs;
 mod output;
 mod project;
 mod push;
 mod remote;
+mod shard;
 mod status;
 mod sync;
 mod system;
 mod verify;
+mod warm;
 
 use std::path::{Path, PathBuf};
 
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
 pub use error::OpsError;
 pub use execute::Executed;
+pub use export::{ExportReport, export};
+pub use import::{Authority, ImportReport, import};
+pub use key::{CacheKey, key};
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
 pub use project::{Project, ProjectFiles};
 pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
 pub use remote::{PullOptions, PullReport, Pulled, pull};
+pub use shard::{Shard, ShardError};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
+pub use warm::{WarmOptions, WarmReport, warm};
 
 use crate::config::Config;
 use crate::events::{Cancel, Observer};

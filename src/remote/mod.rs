@@ -18,6 +18,7 @@
 mod action;
 mod address;
 mod bounds;
+pub mod claim;
 mod connect;
 mod directory;
 mod error;

@@ -9,4 +9,5 @@
 mod fault;
 pub mod fs;
 pub mod process;
+pub mod replace;
 pub mod writers;

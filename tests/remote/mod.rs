@@ -7,6 +7,7 @@ mod pushing;
 mod secrets;
 mod servers;
 mod trust;
+mod warming;
 
 use std::collections::BTreeMap;
 use std::fs;

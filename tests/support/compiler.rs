@@ -52,6 +52,27 @@ impl FakeCompiler {
         fs::write(self.dir.join("salt"), text).unwrap();
     }
 
+    /// The targets whose compilation began so far, in order.
+    pub(crate) fn begun(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.dir.join("begun")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// From now on the compilation of this target does not end, or goes on.
+    pub(crate) fn hold(&self, target: &str, hold: bool) {
+        let file = self.dir.join(format!("hold-{target}"));
+        if hold {
+            fs::write(file, "").unwrap();
+        } else {
+            fs::remove_file(file).unwrap();
+        }
+    }
+
+    /// From now on this target cannot be compiled.
+    pub(crate) fn fail(&self, target: &str) {
+        fs::write(self.dir.join(format!("fail-{target}")), "").unwrap();
+    }
+
     fn packages(&self, ballast: &[u8]) -> Vec<Package> {
         let package =
             |name: &str, target: Option<&str>| Package::new(name, target).version(VERSION, COMMIT);
@@ -100,6 +121,9 @@ while [ $# -gt 0 ]; do
     case "$1" in --target) target=$2 ;; --target-dir) out=$2 ;; esac
     shift
 done
+echo "$target" >> '{dir}/begun'
+while [ -e '{dir}/hold-'"$target" ]; do sleep 0.05; done
+[ -e '{dir}/fail-'"$target" ] && {{ echo 'error: as it was told' >&2; exit 101; }}
 echo "$target" >> '{dir}/built'
 for crate in core alloc compiler_builtins; do
     file="$out/lib$crate-0123456789abcdef.rlib"
