@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{Age, Size};
-use crate::ops::UpdateTo;
+use crate::ops::{Shard, UpdateTo};
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -103,6 +103,8 @@ pub(super) enum Command {
     Link,
     /// Undo `link`
     Unlink,
+    /// Print the name of what the lock needs from the store, for a CI system's cache
+    Key(KeyArgs),
     /// The store that all projects share
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -299,6 +301,23 @@ pub(super) struct PullArgs {
     pub(super) targets: Vec<Triple>,
 }
 
+/// Flags of `cache warm`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct WarmArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+    /// Begin with the I-th of N parts, then help with the others
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub(super) shard: Shard,
+    /// How long a machine that gives no sign of life keeps what it claimed
+    #[arg(long, value_name = "AGE", default_value = "30m")]
+    pub(super) lease: Age,
+    /// Sign the records with the secret key in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) sign: Option<PathBuf>,
+}
+
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -339,6 +358,36 @@ pub(super) struct PathArgs {
     pub(super) target: Option<Triple>,
 }
 
+/// Flags of `key`.
+#[derive(Debug, Args)]
+pub(super) struct KeyArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+}
+
+/// Flags of `cache export`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The file to write
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+}
+
+/// Flags of `cache import`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The file to read
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Believe what the file says of its trees: only you or your own CI could have written it
+    #[arg(long)]
+    pub(super) trust: bool,
+}
+
 /// The verbs of `cache`.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum CacheCommand {
@@ -358,10 +407,16 @@ pub(super) enum CacheCommand {
     Gc(GcArgs),
     /// Remove trees, whether projects use them or not
     Evict(EvictArgs),
+    /// Write everything that the lock needs from the store to one file
+    Export(ExportArgs),
+    /// Bring the trees of such a file into the store
+    Import(ImportArgs),
     /// Send the project's stored trees to the remotes that may be written to
     Push(PushArgs),
     /// Bring what the lock names from the remotes into the store
     Pull(PullArgs),
+    /// Build what the remote lacks and push it, together with other machines
+    Warm(WarmArgs),
     /// Make a key pair to sign pushed trees with, and print the public key
     Keygen {
         /// Where to write the secret key [default: `signing-key` beside the configuration file]

@@ -13,17 +13,22 @@ mod collect;
 mod differ;
 mod error;
 mod execute;
+mod export;
 mod failures;
 mod fresh;
+mod import;
+mod key;
 mod link;
 mod lock;
 mod nearest;
+mod needs;
 mod output;
 mod pins;
 mod project;
 mod push;
 mod rebuild;
 mod remote;
+mod shard;
 mod signature;
 mod status;
 mod sync;
@@ -31,6 +36,7 @@ mod system;
 mod trust;
 mod update;
 mod verify;
+mod warm;
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +47,10 @@ pub use collect::{Evict, GcOptions, GcReport, evict as cache_evict, gc as cache_
 pub use differ::Mismatch;
 pub use error::OpsError;
 pub use execute::Executed;
+pub use export::{ExportReport, export};
 pub use fresh::up_to_date;
+pub use import::{Authority, ImportReport, import};
+pub use key::{CacheKey, key};
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockOptions, LockReport, LockStatus, lock};
 pub use pins::{PinOptions, PinReport, Pinned, pin};
@@ -49,6 +58,7 @@ pub use project::{Project, ProjectFiles};
 pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
 pub use rebuild::rebuild;
 pub use remote::{PullOptions, PullReport, Pulled, pull};
+pub use shard::{Shard, ShardError};
 pub use signature::{SignatureCheck, judge as judge_signature};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
@@ -57,6 +67,7 @@ pub use update::{UpdateOptions, UpdateReport, UpdateTo, update};
 pub use verify::{
     CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
 };
+pub use warm::{WarmOptions, WarmReport, warm};
 
 use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};

@@ -61,7 +61,7 @@ pub fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Res
 }
 
 #[cfg(feature = "fault-injection")]
-fn point(operation: &'static str, path: &Path) -> Result<()> {
+pub(super) fn point(operation: &'static str, path: &Path) -> Result<()> {
     at(operation, path, super::fault::point(operation))
 }
 

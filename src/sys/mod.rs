@@ -9,5 +9,6 @@
 mod fault;
 pub mod fs;
 pub mod process;
+pub mod replace;
 pub mod stat;
 pub mod writers;
