@@ -1,5 +1,6 @@
 //! Machines that share a remote: the same project, each with a cache of its own.
 
+mod forge;
 mod lies;
 mod outages;
 mod pushing;
@@ -28,8 +29,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// A world whose compiler weighs as much as `ballast`.
+    pub(crate) fn with(ballast: &[u8]) -> Self {
         let mut sandbox = Sandbox::new();
-        let (compiler, root) = FakeCompiler::write(&sandbox.path(""));
+        let (compiler, root) = FakeCompiler::write_with(&sandbox.path(""), ballast);
         let url = format!("file://{}", root.display());
         sandbox.set("SYSROOT_DIST_SERVER", &url);
         Self { sandbox, compiler }
@@ -146,6 +152,7 @@ pub(crate) fn bazel(objects: &Objects, request: &Request) -> Vec<Step> {
             answer("200 OK", &[], b"")
         }
         method => match objects.get(&path) {
+            None if method == "HEAD" => answer("404 Not Found", &[], b""),
             None => answer("404 Not Found", &[], b"none"),
             Some(bytes) if method == "HEAD" => {
                 vec![Step::Bytes(head("200 OK", &[], bytes.len() as u64))]

@@ -10,7 +10,10 @@ use crate::support::sandbox::snapshot;
 /// As much of S3 as it takes: path-style `GET`, `HEAD` and `PUT`.
 fn s3(objects: &Objects, request: &Request) -> Vec<Step> {
     let mut objects = objects.lock().unwrap();
-    let path = request.path.clone();
+    let (path, query) = match request.path.split_once('?') {
+        Some((path, query)) => (path.to_owned(), query.to_owned()),
+        None => (request.path.clone(), String::new()),
+    };
     let tag = format!("\"{}\"", request.path.len());
     let headers = [
         ("etag", tag.as_str()),
@@ -20,11 +23,29 @@ fn s3(objects: &Objects, request: &Request) -> Vec<Step> {
         "PUT" if request.header("if-none-match").is_some() && objects.contains_key(&path) => {
             answer("412 Precondition Failed", &headers, b"")
         }
+        // An upload in parts: begun, one part after another, completed.
+        "POST" if query == "uploads=" || query == "uploads" => {
+            let body = b"<InitiateMultipartUploadResult><UploadId>7</UploadId></InitiateMultipartUploadResult>";
+            answer("200 OK", &headers, body)
+        }
+        "PUT" if query.contains("partNumber") => {
+            objects.insert(format!("{path}?{query}"), request.body.clone());
+            answer("200 OK", &headers, b"")
+        }
+        "POST" => {
+            let parts =
+                (1..).map_while(|n| objects.remove(&format!("{path}?partNumber={n}&uploadId=7")));
+            let whole = parts.collect::<Vec<_>>().concat();
+            objects.insert(path, whole);
+            let body = b"<CompleteMultipartUploadResult><ETag>\"x\"</ETag></CompleteMultipartUploadResult>";
+            answer("200 OK", &headers, body)
+        }
         "PUT" => {
             objects.insert(path, request.body.clone());
             answer("200 OK", &headers, b"")
         }
         method => match objects.get(&path) {
+            None if method == "HEAD" => answer("404 Not Found", &[], b""),
             None => answer(
                 "404 Not Found",
                 &[],
@@ -142,6 +163,45 @@ fn an_s3_store_is_a_remote() {
         assert!(pair[1].path.contains("/recipes/"));
         assert_eq!(pair[1].header("if-none-match"), Some("*"));
     }
+}
+
+#[test]
+fn a_large_tree_goes_to_an_s3_store_in_parts_and_comes_back_whole() {
+    // Bytes that do not compress, more than one part of them.
+    let mut ballast = vec![0; 20 << 20];
+    blake3::Hasher::new().finalize_xof().fill(&mut ballast);
+    let mut world = World::with(&ballast);
+    let project = world.machine("a", &[ONE]);
+    world.run(&project, &["sync"]).exits(0);
+    let (secret, public) = world.key("key");
+    let objects = Objects::default();
+    let kept = objects.clone();
+    let server = Server::start(move |request| s3(&kept, request));
+    world.sandbox.set("AWS_ENDPOINT_URL", &server.url());
+    world.sandbox.set("AWS_ACCESS_KEY_ID", "the-access-key");
+    world.sandbox.set("AWS_SECRET_ACCESS_KEY", "the-secret-key");
+    world.remote("s3://bucket", true);
+    let push = ["cache", "push", "--components", "--sign", &secret];
+    world.run(&project, &push).exits(0);
+    let parts = server.requests();
+    let parts = parts.iter().filter(|r| r.path.contains("partNumber"));
+    assert_eq!(parts.count(), 2);
+    // Nothing but whole objects is there.
+    assert!(
+        objects
+            .lock()
+            .unwrap()
+            .keys()
+            .all(|path| !path.contains('?'))
+    );
+    world.trust(&public);
+    world
+        .sandbox
+        .set("SYSROOT_DIST_SERVER", "http://127.0.0.1:9");
+    let other = world.machine_with("b", &[ONE], &lock_of(&project));
+    world.run(&other, &["sync"]).exits(0);
+    let driver = other.join(".sysroot/lib/librustc_driver-0.so");
+    assert!(fs::read(driver).unwrap() == ballast);
 }
 
 #[test]

@@ -32,6 +32,36 @@ fn a_pinned_tree_comes_from_the_remote_and_nothing_is_compiled() {
 }
 
 #[test]
+fn case_104_of_many_processes_one_pulls_a_tree() {
+    let mut shared = Shared::new(&[ONE, TWO]);
+    let objects = shared.objects.clone();
+    let server = Server::start(move |request| bazel(&objects, request));
+    let lock = shared.pinned.clone();
+    let first = shared.world.machine_with("b", &[ONE, TWO], &lock);
+    shared.world.remote(&server.url(), false);
+    let projects: Vec<_> = (0..8)
+        .map(|n| {
+            let project = shared.world.sandbox.path(&format!("many-{n}"));
+            fs::create_dir(&project).unwrap();
+            for file in ["sysroot.toml", "sysroot.lock"] {
+                fs::copy(first.join(file), project.join(file)).unwrap();
+            }
+            project
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for project in &projects {
+            scope.spawn(|| shared.world.run(project, &["sync"]).exits(0));
+        }
+    });
+    assert_eq!(shared.rebuilt(2), 0);
+    assert_eq!(server.requests().len(), 6);
+    for project in &projects {
+        assert_eq!(output(project, ONE), shared.files);
+    }
+}
+
+#[test]
 fn case_126_without_pin_and_key_it_is_built_and_the_remote_is_not_asked() {
     let mut shared = Shared::new(&[ONE]);
     let objects = shared.objects.clone();

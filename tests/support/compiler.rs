@@ -24,8 +24,8 @@ pub(crate) struct FakeCompiler {
 
 impl FakeCompiler {
     /// Writes a dist tree with such a compiler below `dir`, and returns its
-    /// root beside the handle.
-    pub(crate) fn write(dir: &Path) -> (Self, PathBuf) {
+    /// root beside the handle. The compiler weighs as much as `ballast`.
+    pub(crate) fn write_with(dir: &Path, ballast: &[u8]) -> (Self, PathBuf) {
         let fake = Self {
             dir: dir.join("compiler"),
         };
@@ -34,7 +34,7 @@ impl FakeCompiler {
             cache: dir.join("packed"),
             level: 1,
         };
-        let release = Release::nightly(DATE).packages(fake.packages());
+        let release = Release::nightly(DATE).packages(fake.packages(ballast));
         let tree = DistTree::builder().release(release);
         let tree = tree.write(&packer, &dir.join("dist-root")).unwrap();
         (fake, tree.root().to_owned())
@@ -73,7 +73,7 @@ impl FakeCompiler {
         fs::write(self.dir.join(format!("fail-{target}")), "").unwrap();
     }
 
-    fn packages(&self) -> Vec<Package> {
+    fn packages(&self, ballast: &[u8]) -> Vec<Package> {
         let package =
             |name: &str, target: Option<&str>| Package::new(name, target).version(VERSION, COMMIT);
         let rustc = format!(
@@ -99,7 +99,9 @@ impl FakeCompiler {
         }
         let std = format!("lib/rustlib/{HOST}/lib/libcore-1.rlib");
         vec![
-            package("rustc", Some(HOST)).bytes("bin/rustc", rustc.as_bytes(), true),
+            package("rustc", Some(HOST))
+                .bytes("bin/rustc", rustc.as_bytes(), true)
+                .bytes("lib/librustc_driver-0.so", ballast, false),
             package("cargo", Some(HOST)).bytes("bin/cargo", self.cargo().as_bytes(), true),
             package("rust-std", Some(HOST)).bytes(&std, b"core of the host", false),
             sources,
