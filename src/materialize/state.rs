@@ -35,6 +35,10 @@ pub struct State {
     /// Files outside the output that it depends on: the system's toolchain.
     #[serde(default)]
     pub watched: Vec<Stamp>,
+    /// The boot during which it was written. Files of an output are not
+    /// flushed, so after a power cut metadata alone proves nothing.
+    #[serde(default)]
+    boot: Option<String>,
     /// The areas by path.
     pub areas: BTreeMap<RelPath, AreaState>,
 }
@@ -72,6 +76,7 @@ impl State {
     pub fn new() -> Self {
         Self {
             version: VERSION,
+            boot: fs::boot(),
             ..Self::default()
         }
     }
@@ -86,6 +91,12 @@ impl State {
         }
         let state: Self = serde_json::from_str(body).ok()?;
         (state.version == VERSION).then_some(state)
+    }
+
+    /// Whether the system has run since this was written; if not, what was
+    /// written then may not have reached the disk.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.boot == fs::boot()
     }
 
     /// Writes the state: the authentication code on a line, then JSON.

@@ -60,6 +60,7 @@ pub fn lock(
     mode: LockMode,
     refresh: bool,
 ) -> Result<LockReport, OpsError> {
+    let before = project.lock_text();
     let old = match project.read_lock() {
         // A damaged lock is what `lock` is there to replace; a check must see it.
         Err(OpsError::Lock(e @ (LockError::Conflict(_) | LockError::Empty { .. })))
@@ -102,6 +103,18 @@ pub fn lock(
         return Err(OpsError::WouldChange(project.files.lock.clone()));
     }
     if mode == LockMode::Write {
+        // Resolving takes a while. What somebody else wrote meanwhile may be
+        // the same answer with pins, or one to a newer question.
+        let now = project.lock_text();
+        if now != before && now.as_ref() != Some(&text) {
+            return match project.read_lock()? {
+                Some(file) if project.differences(&file.lock).is_empty() => Ok(LockReport {
+                    status: LockStatus::Fresh,
+                    file,
+                }),
+                _ => Err(OpsError::LockChanged(project.files.lock.clone())),
+            };
+        }
         fs::replace(&project.files.lock, text.as_bytes())?;
     }
     Ok(LockReport {

@@ -87,7 +87,9 @@ pub fn sync(
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(project, &file, &host, state.as_ref()) {
+    if is_untouched(project, &file, &host, state.as_ref())
+        && state.is_some_and(|state| state.is_of_this_boot())
+    {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
@@ -326,7 +328,7 @@ fn apply(
     wanted: &Wanted,
     options: &SyncOptions,
 ) -> Result<(States, Applied, Output, State), OpsError> {
-    let output = Output::open(&project.files.output)?;
+    let output = Output::open(&project.files.output, cx.observer, cx.cancel)?;
     let known = cx.state(&project.files.output).unwrap_or_default();
     let desired = Desired {
         areas: &wanted.areas,

@@ -144,6 +144,7 @@ impl Store {
 fn read_all<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>> {
     Ok(fs::list(dir)?
         .into_iter()
+        .filter(|name| !fs::is_staged(name))
         .filter_map(|name| read(&dir.join(name)))
         .collect())
 }

@@ -26,6 +26,7 @@ pub use tree::{Staging, TreeFault};
 
 use crate::events::Cancelled;
 use crate::sys::fs::{self, FsError};
+use crate::sys::lock::LockError;
 use crate::types::{Class, Diagnostic, TreeDigest};
 
 /// The store could not do what was asked.
@@ -58,16 +59,9 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
-    /// Another process held a key for too long.
-    #[error("waited {seconds} s for `{what}`, which {holder} is working on")]
-    Busy {
-        /// What the lock is for.
-        what: String,
-        /// Who holds it, as far as known.
-        holder: String,
-        /// How long we waited.
-        seconds: u64,
-    },
+    /// There is no lock to be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The user stopped the work.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -79,7 +73,7 @@ impl Diagnostic for StoreError {
             Self::Fs(e) => e.class(),
             Self::ForeignOwner { .. } | Self::WritableByOthers { .. } => Class::Trust,
             Self::NotADirectory { .. } => Class::FileSystem,
-            Self::Busy { .. } => Class::Busy,
+            Self::Lock(e) => e.class(),
             Self::Cancelled(e) => e.class(),
         }
     }
@@ -91,7 +85,7 @@ impl Diagnostic for StoreError {
                 Some("set SYSROOT_CACHE_DIR to a directory of your own".to_owned())
             }
             Self::WritableByOthers { path, .. } => Some(format!("chmod go-w '{}'", path.display())),
-            Self::Busy { .. } => Some("run the same command again once it is done".to_owned()),
+            Self::Lock(e) => e.hint(),
             Self::Cancelled(_) => None,
         }
     }

@@ -42,7 +42,11 @@ impl Store {
             let text = fs::read_text_if_exists(&dir.join(name), 1 << 20).ok()??;
             serde_json::from_str(&text).ok()
         };
-        Ok(fs::list(&dir)?.into_iter().filter_map(read).collect())
+        let names = fs::list(&dir)?.into_iter();
+        Ok(names
+            .filter(|n| !fs::is_staged(n))
+            .filter_map(read)
+            .collect())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::key_lock::is_still_at;
 use super::{Result, Store};
 use crate::events::{Cancel, Silent};
 use crate::sys::fs::{self, Renamed};
+use crate::sys::lock::is_still_at;
 use crate::types::{Listing, TreeDigest};
 
 /// The extension of a staging directory's lock file.
@@ -19,6 +19,9 @@ const MAX_LISTING: u64 = 32 << 20;
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
+    /// Open since before anything was written, so that a flush learns of every
+    /// write that failed.
+    dir: std::fs::File,
     lock_path: PathBuf,
     /// Held for as long as the directory is in use, so that another process
     /// can tell it from what a killed one left behind.
@@ -67,20 +70,9 @@ impl Store {
         let tmp = self.layout().tmp();
         fs::create_private_dir_all(&tmp)?;
         loop {
-            let made = tempfile::Builder::new()
-                .prefix("stage-")
-                .suffix(LOCK)
-                .make_in(&tmp, |path| fs::create_new(path).map_err(|e| e.source));
-            let (lock, lock_path) =
-                fs::at("create a file in", &tmp, made)?
-                    .keep()
-                    .map_err(|e| crate::sys::fs::FsError {
-                        operation: "keep",
-                        path: tmp.clone(),
-                        source: e.error,
-                    })?;
+            let (lock_path, lock) = fs::create_unique(&tmp, "stage-", LOCK, fs::create_new)?;
             // Where the file system has no locks, nothing is ever swept.
-            let _ = lock.try_lock();
+            let _ = fs::try_lock(&lock, &lock_path);
             if !is_still_at(&lock, &lock_path) {
                 // A sweep came between making and locking it: once more.
                 continue;
@@ -88,6 +80,7 @@ impl Store {
             let path = lock_path.with_extension("");
             fs::create_private_dir_all(&path)?;
             return Ok(Staging {
+                dir: fs::open_dir(&path)?,
                 path,
                 lock_path,
                 _lock: lock,
@@ -108,7 +101,7 @@ impl Store {
             let Ok(lock) = fs::open_no_follow(&lock_path) else {
                 continue;
             };
-            if lock.try_lock().is_ok() {
+            if fs::try_lock(&lock, &lock_path).unwrap_or(false) {
                 fs::remove_dir_all(&lock_path.with_extension(""))?;
                 fs::remove_file(&lock_path)?;
                 swept += 1;
@@ -136,7 +129,7 @@ impl Store {
         if tree.is_dir() {
             return Ok(digest);
         }
-        fs::sync_file_system(staging.path())?;
+        fs::sync_file_system_of(&staging.dir, staging.path())?;
         match fs::rename_new(staging.path(), &tree)? {
             Renamed::Done => fs::sync_dir(&trees)?,
             Renamed::Exists => {}
@@ -186,15 +179,14 @@ impl Store {
         }
         let dir = self.layout().quarantine();
         fs::create_private_dir_all(&dir)?;
-        let made = tempfile::Builder::new().prefix("tree-").tempdir_in(&dir);
-        let place = fs::at("create a directory in", &dir, made)?.keep();
-        match fs::rename(&tree, &place.join(digest.to_hex())) {
+        let place = fs::Scratch::new(&dir, "tree-")?;
+        match fs::rename(&tree, &place.path().join(digest.to_hex())) {
             // Where the file system has no locks, somebody may still be faster.
             Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e.into()),
             // The listing stays: it names no tree now, whoever publishes the
             // tree replaces a bad one, and may be doing so at this moment.
-            Ok(()) => Ok(Some(place)),
+            Ok(()) => Ok(Some(place.keep())),
         }
     }
 }

@@ -8,4 +8,5 @@
 #[cfg(feature = "fault-injection")]
 mod fault;
 pub mod fs;
+pub mod lock;
 pub mod process;
