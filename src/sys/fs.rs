@@ -35,10 +35,8 @@ impl Diagnostic for FsError {
     fn hint(&self) -> Option<String> {
         let text = match self.source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                let room = room(&self.path).map(|room| format!("{room}; "));
-                let advice = "free some space, or set SYSROOT_CACHE_DIR to another file system; \
-                              then run the same command again";
-                return Some(room.unwrap_or_default() + advice);
+                "free some space, or set SYSROOT_CACHE_DIR to another file system; then run the \
+                 same command again"
             }
             io::ErrorKind::PermissionDenied => "check who owns it and its mode",
             io::ErrorKind::FileTooLarge => {
@@ -101,8 +99,21 @@ pub fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Res
     result.map_err(|source| FsError {
         operation,
         path: path.to_owned(),
-        source,
+        source: with_room(path, source),
     })
+}
+
+/// Tells of a full file system where it is and what it is out of; now, because
+/// cleaning up makes room again.
+fn with_room(path: &Path, source: io::Error) -> io::Error {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    match source.kind() {
+        kind @ (StorageFull | QuotaExceeded) => match room(path) {
+            Some(room) => io::Error::new(kind, format!("{source}: {room}")),
+            None => source,
+        },
+        _ => source,
+    }
 }
 
 /// One mutating call: passes the fault point, and is repeated when a signal
@@ -506,9 +517,14 @@ pub fn is_staged(name: &std::ffi::OsStr) -> bool {
 /// An empty file beside another one: under a name of its own if nobody else is
 /// writing there, else under a random one.
 fn stage_beside(path: &Path, parent: &Path) -> Result<(PathBuf, File)> {
-    // The whole must fit into a name; the start of it is for people.
+    // The whole must fit into a name of 255 bytes; the start is for people.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name: String = name.chars().take(60).collect();
+    let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= 240;
+    let name: String = name
+        .char_indices()
+        .take_while(fits)
+        .map(|(_, c)| c)
+        .collect();
     let staged = parent.join(format!(".{name}.new"));
     // A link, a pipe, or a second name of some file is not ours to write to.
     if let Ok(mut file) = open_or_create(&staged)
