@@ -10,9 +10,9 @@ use crate::sys::fs::{self, FsError};
 use crate::types::{FileDigest, SpecDigest, Triple};
 
 /// The largest manifest and spec we read.
-const MAX_MANIFEST: u64 = 1 << 20;
+pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 /// The largest lock we read.
-const MAX_LOCK: u64 = 16 << 20;
+pub(super) const MAX_LOCK: u64 = 16 << 20;
 
 /// Where a project's files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +86,7 @@ impl ProjectFiles {
         }
         Ok(Project {
             files: self,
+            manifest_digest: FileDigest::of(text.as_bytes()),
             manifest,
             specs,
         })
@@ -154,15 +155,20 @@ fn is_link_loop(_error: &std::io::Error) -> bool {
 
 /// Refuses a spec that a link takes out of the project.
 fn check_inside(dir: &Path, spec: &Path, target: &Triple) -> Result<(), OpsError> {
+    match find_outside(dir, spec)? {
+        None => Ok(()),
+        Some(path) => Err(OpsError::SpecOutside {
+            target: target.clone(),
+            path,
+        }),
+    }
+}
+
+/// Where a spec really is, if that is not in the project.
+pub(super) fn find_outside(dir: &Path, spec: &Path) -> Result<Option<PathBuf>, OpsError> {
     let real = |path: &Path| fs::at("find", path, std::fs::canonicalize(path));
     let path = real(spec).map_err(unreadable_spec)?;
-    if path.starts_with(real(dir)?) {
-        return Ok(());
-    }
-    Err(OpsError::SpecOutside {
-        target: target.clone(),
-        path,
-    })
+    Ok((!path.starts_with(real(dir)?)).then_some(path))
 }
 
 /// A target spec's file.
@@ -181,6 +187,8 @@ pub struct Spec {
 pub struct Project {
     /// Where its files are.
     pub files: ProjectFiles,
+    /// BLAKE3 of the manifest's text.
+    pub manifest_digest: FileDigest,
     /// What it asks for.
     pub manifest: Manifest,
     /// The specs by target.

@@ -114,7 +114,7 @@ pub fn verify(
     if options.deep {
         judge_deep(cx, project, &file, &host, &mut report)?;
     } else {
-        let untouched = sync::is_untouched(project, &file, &host, Some(&state));
+        let untouched = sync::is_untouched(cx, project, &file, &host, Some(&state));
         report.push("output", judge_metadata(output, &file, &state, untouched));
     }
     Ok(report)
@@ -151,7 +151,7 @@ fn full_text(error: &LockError) -> String {
 /// The verdict that metadata allows.
 fn judge_metadata(output: &Path, file: &LockFile, state: &State, untouched: bool) -> Finding {
     if untouched {
-        let files: usize = state.areas.values().map(|area| area.stamps.len()).sum();
+        let files: usize = state.areas.values().map(|area| area.stamps.count()).sum();
         return Finding::Good(format!("{files} files and directories as they were left"));
     }
     let mut found = Vec::new();
@@ -159,7 +159,7 @@ fn judge_metadata(output: &Path, file: &LockFile, state: &State, untouched: bool
         found.push("it was made from another lock, or only in part".to_owned());
     }
     for area in state.areas.values() {
-        if let Some(path) = area.first_change(output) {
+        if let Some(path) = area.stamps.first_change(output) {
             found.push(format!("{path}: changed since it was put there"));
         }
     }

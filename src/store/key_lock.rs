@@ -5,7 +5,6 @@ use std::fs::File;
 
 use super::{Result, Store};
 use crate::events::{Cancel, Observer};
-use crate::sys::fs;
 use crate::sys::lock::{Wish, wait};
 
 /// The right to make one object; released when dropped.
@@ -25,14 +24,15 @@ impl Store {
         cancel: &Cancel,
     ) -> Result<KeyLock> {
         let dir = self.layout().locks();
-        fs::create_private_dir_all(&dir)?;
+        self.make_dir(&dir)?;
         let path = dir.join(name);
         let wish = Wish {
             path: &path,
             what: name,
             doing,
         };
-        let file = wait(wish, observer, cancel)?;
+        let open = |path: &_| self.open_lock_file(path);
+        let file = wait(wish, &open, observer, cancel)?;
         Ok(KeyLock { _file: file })
     }
 }

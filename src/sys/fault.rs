@@ -184,26 +184,24 @@ fn plain(path: &Path, root: Option<&Path>) -> String {
     let parts: Vec<String> = parts
         .map(|part| {
             let name = part.as_os_str().to_string_lossy();
-            let (stem, end) = match name.find('.').filter(|at| *at > 0) {
-                Some(at) => name.split_at(at),
-                None => (name.as_ref(), ""),
-            };
-            match stem.rsplit_once('-') {
-                Some((prefix @ ("stage" | "tree"), random)) if random.len() == RANDOM => {
-                    format!("{prefix}-*{end}")
+            match name.split_once('-') {
+                Some((prefix, random)) if TEMPORARY.contains(&prefix) => {
+                    let end = random.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+                    match random.len() - end.len() {
+                        RANDOM => format!("{prefix}-*{end}"),
+                        _ => name.into_owned(),
+                    }
                 }
-                _ => match name.strip_prefix(".stage-") {
-                    Some(_) => ".stage-*".to_owned(),
-                    None => name.into_owned(),
-                },
+                _ => name.into_owned(),
             }
         })
         .collect();
     parts.join("/")
 }
 
-/// How many random characters a temporary name has.
-pub(super) const RANDOM: usize = 8;
+/// How many random digits a temporary name has, and what comes before them.
+const RANDOM: usize = 8;
+const TEMPORARY: [&str; 6] = ["stage", ".stage", "tree", ".new", ".incoming", "trash"];
 
 /// How long to wait for a lock, if a test says so.
 pub(super) fn wait_limit() -> Option<std::time::Duration> {

@@ -17,7 +17,7 @@ use crate::types::{Class, Diagnostic};
 /// How long to wait before telling the user.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 /// How long to wait at all: longer than any build takes.
-const GIVE_UP_AFTER: Duration = Duration::from_hours(2);
+pub const GIVE_UP_AFTER: Duration = Duration::from_hours(2);
 /// How often to look.
 const POLL: Duration = Duration::from_millis(25);
 /// The longest note of a holder that is shown, in bytes.
@@ -77,6 +77,9 @@ pub struct Wish<'a> {
     pub doing: &'a str,
 }
 
+/// Opens a lock's file, and makes it if there is none.
+pub type Open<'a> = &'a dyn Fn(&Path) -> fs::Result<File>;
+
 /// Waits for a lock, which is held for as long as the file is open. `None`:
 /// the file system has no locks, and the user was told.
 ///
@@ -84,31 +87,63 @@ pub struct Wish<'a> {
 /// lock after our end.
 pub fn wait(
     wish: Wish<'_>,
+    open: Open<'_>,
     observer: &dyn Observer,
     cancel: &Cancel,
 ) -> Result<Option<File>, LockError> {
-    let begun = Instant::now();
-    let mut told = false;
+    let mut patience = Patience::new(limit());
     loop {
         cancel.check()?;
-        let holder = match attempt(wish, observer)? {
+        match attempt(wish, open, observer)? {
             Attempt::Held(file) => return Ok(file),
-            Attempt::Busy(holder) => holder,
-        };
-        let waited = begun.elapsed();
-        if waited > limit() {
+            Attempt::Busy(holder) => patience.turn(wish.what, holder, observer, cancel)?,
+        }
+    }
+}
+
+/// Waiting in turns: says after a while that it waits, and for whom, and ends
+/// in an error after a longer while.
+#[derive(Debug)]
+pub struct Patience {
+    begun: Instant,
+    limit: Duration,
+    told: bool,
+}
+
+impl Patience {
+    /// Begins to wait, at most for so long.
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            begun: Instant::now(),
+            limit,
+            told: false,
+        }
+    }
+
+    /// Waits a little for `what`, which `holder` has.
+    pub fn turn(
+        &mut self,
+        what: &str,
+        holder: String,
+        observer: &dyn Observer,
+        cancel: &Cancel,
+    ) -> Result<(), LockError> {
+        cancel.check()?;
+        let (waited, what) = (self.begun.elapsed(), what.to_owned());
+        if waited >= self.limit {
+            let seconds = waited.as_secs();
             return Err(LockError::Busy {
-                what: wish.what.to_owned(),
+                what,
                 holder,
-                seconds: waited.as_secs(),
+                seconds,
             });
         }
-        if !told && waited > TELL_AFTER {
-            let task = wish.what.to_owned();
-            observer.event(Event::Waiting { task, holder });
-            told = true;
+        if !self.told && waited > TELL_AFTER {
+            observer.event(Event::Waiting { task: what, holder });
+            self.told = true;
         }
         std::thread::sleep(POLL);
+        Ok(())
     }
 }
 
@@ -126,18 +161,19 @@ enum Attempt {
     Busy(String),
 }
 
-fn attempt(wish: Wish<'_>, observer: &dyn Observer) -> Result<Attempt, LockError> {
+fn attempt(wish: Wish<'_>, open: Open<'_>, observer: &dyn Observer) -> Result<Attempt, LockError> {
     let path = wish.path;
-    let mut file = fs::open_or_create(path)?;
+    let mut file = open(path)?;
     match fs::try_lock(&file, path) {
         Ok(true) => {
             if !is_still_at(&file, path) {
                 // Removed between open and lock: once more.
                 return Ok(Attempt::Busy("a cleaner".to_owned()));
             }
-            fs::clear(&mut file, path)?;
             let note = format!("process {}, {}", std::process::id(), wish.doing);
-            fs::write_all(&mut file, path, note.as_bytes())?;
+            // Only for people; another user's file may be locked, not written.
+            let _ = fs::clear(&mut file, path)
+                .and_then(|()| fs::write_all(&mut file, path, note.as_bytes()));
             Ok(Attempt::Held(Some(file)))
         }
         Ok(false) => {

@@ -10,3 +10,5 @@ mod fault;
 pub mod fs;
 pub mod lock;
 pub mod process;
+pub mod stat;
+pub mod writers;

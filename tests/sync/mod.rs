@@ -2,6 +2,7 @@
 
 #[cfg(feature = "fault-injection")]
 mod crash;
+mod fresh;
 mod hostile;
 mod lock;
 mod output;

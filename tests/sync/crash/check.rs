@@ -144,7 +144,7 @@ pub(super) fn heals(bed: &Bed, scenario: &Scenario, want: &Observed, after: &str
         };
         for entry in entries {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let ours = [".sysroot", ".gitignore", ".lock", ".state.json"];
+            let ours = [".sysroot", ".gitignore", ".lock", ".state"];
             assert!(
                 !name.starts_with('.') || ours.contains(&name.as_str()),
                 "after {after}: a stray `{name}`"

@@ -131,7 +131,7 @@ fn plain(path: &str) -> String {
         let staged = name.strip_prefix('.').and_then(|n| n.strip_suffix(".new"));
         let random = name.split_once('-').is_some_and(|(prefix, random)| {
             let random = random.trim_end_matches(".lock");
-            matches!(prefix, "stage" | ".stage" | "tree") && random.len() == 8
+            matches!(prefix, "stage" | ".stage" | "tree" | ".incoming") && random.len() == 8
         });
         match (staged, random, name.split_once('-')) {
             (Some(name), ..) => name.to_owned(),

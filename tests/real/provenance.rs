@@ -1,0 +1,1 @@
+//! Statements about compiled trees, and the bill of materials.

@@ -1,0 +1,1 @@
+//! The same recipe gives the same bytes.
