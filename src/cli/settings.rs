@@ -166,7 +166,6 @@ pub(super) fn path() -> OsString {
 
 /// Reads the environment; `jobs` is the flag's value.
 pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, SettingsError> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let config = user_config()?;
     Ok(Settings {
         remotes: remotes(&config)?,
@@ -190,8 +189,26 @@ pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, S
                 .to_zoned(jiff::tz::TimeZone::UTC)
                 .date(),
         ),
-        now: now.map_or(0, |since| since.as_secs()),
+        now: now()?,
     })
+}
+
+/// Seconds since 1970; the tests turn this clock with `SYSROOT_FAULT_NOW`.
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    expect(clippy::unnecessary_wraps, reason = "a turned clock may be none")
+)]
+fn now() -> Result<u64, SettingsError> {
+    #[cfg(feature = "fault-injection")]
+    if let Some(turned) = text("SYSROOT_FAULT_NOW")? {
+        return turned.parse().map_err(|_| SettingsError::Variable {
+            name: "SYSROOT_FAULT_NOW",
+            value: turned,
+            reason: "expected seconds since 1970".to_owned(),
+        });
+    }
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Ok(since.map_or(0, |since| since.as_secs()))
 }
 
 /// The triple this binary was compiled for.

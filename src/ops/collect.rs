@@ -166,12 +166,14 @@ pub(super) fn collect_daily(cx: &Context<'_>, store: &Store) -> Option<GcReport>
         }
         Err(_) => return None,
     };
+    // Where that cannot be written, there is nothing to remove either.
+    stamp().ok()?;
     let survey = store.survey().ok()?;
     let plan = GcPlan::new(&survey, now, &limits);
     let swept = store.sweep(alone, &plan, now, cx.cancel).ok()?;
-    if !plan.unfinished {
-        // Without the stamp the next sync collects again: no harm.
-        let _ = stamp();
+    if plan.unfinished {
+        // The next sync goes on.
+        let _ = fs::remove_file(&store.layout().last_gc());
     }
     Some(GcReport {
         plan,

@@ -97,8 +97,11 @@ impl Store {
         if let Some(name) = fs::network_file_system(self.layout().root())? {
             return Err(no_locks(format!("it is on {name}, which machines share")));
         }
-        let file = self.open_fence(true)?;
-        let file = file.ok_or_else(|| no_locks("it is read-only".to_owned()))?;
+        let read_only = || no_locks("it is read-only".to_owned());
+        if !fs::is_writable(self.layout().root()) {
+            return Err(read_only());
+        }
+        let file = self.open_fence(true)?.ok_or_else(read_only)?;
         match fs::try_lock(&file, &self.fence()) {
             Ok(true) => Ok(Attempt::Alone(Alone { _file: file })),
             Ok(false) => Ok(Attempt::Busy),

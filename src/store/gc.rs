@@ -74,31 +74,23 @@ impl GcPlan {
     /// Decides what goes; `now` is in seconds since 1970.
     pub fn new(survey: &Survey, now: u64, limits: &Limits) -> Self {
         let mut plan = Self::default();
-        if let Some(asked) = &limits.asked {
-            plan.take_asked(survey, asked);
-            return plan;
-        }
+        let (in_use, just_freed) = plan.judge_roots(survey);
         let clock_is_right = now >= EPOCH_OF_TRUST;
-        let (mut in_use, mut just_freed) = (BTreeSet::new(), BTreeSet::new());
-        for one in &survey.roots {
-            let trees = one.root.trees.iter().copied();
-            match &one.state {
-                RootState::There => in_use.extend(trees),
-                RootState::Unknown(why) => {
-                    in_use.extend(trees);
-                    plan.unknown.push((one.root.clone(), why.clone()));
-                }
-                RootState::Gone(gone) => {
-                    just_freed.extend(trees);
-                    plan.roots.push((one.root.clone(), *gone));
-                }
-            }
-        }
         let mut unused = Vec::new();
         for tree in &survey.trees {
+            let is_asked = limits.asked.as_ref().map(|all| all.contains(&tree.tree));
+            if is_asked == Some(true) {
+                let (tree, reason) = (tree.clone(), Reason::Asked);
+                plan.trees.push(Doomed { tree, reason });
+                continue;
+            }
             if in_use.contains(&tree.tree) {
                 plan.keep(tree);
                 plan.used_bytes += tree.bytes;
+                continue;
+            }
+            if is_asked.is_some() {
+                plan.keep(tree);
                 continue;
             }
             let known = tree.used.filter(|used| *used <= now + DAY);
@@ -111,6 +103,12 @@ impl GcPlan {
                 _ => 0,
             };
             unused.push((age, tree));
+        }
+        if limits.asked.is_some() {
+            // Nothing else was asked for.
+            plan.roots.clear();
+            plan.unknown.clear();
+            return plan;
         }
         // The oldest first; of equally old ones the largest.
         unused.sort_by_key(|(age, tree)| {
@@ -125,15 +123,25 @@ impl GcPlan {
         plan
     }
 
-    fn take_asked(&mut self, survey: &Survey, asked: &BTreeSet<TreeDigest>) {
-        for tree in &survey.trees {
-            if asked.contains(&tree.tree) {
-                let (tree, reason) = (tree.clone(), Reason::Asked);
-                self.trees.push(Doomed { tree, reason });
-            } else {
-                self.keep(tree);
+    /// Sorts the projects; the trees that some project uses, and those that
+    /// projects used that are gone.
+    fn judge_roots(&mut self, survey: &Survey) -> (BTreeSet<TreeDigest>, BTreeSet<TreeDigest>) {
+        let (mut in_use, mut just_freed) = (BTreeSet::new(), BTreeSet::new());
+        for one in &survey.roots {
+            let trees = one.root.trees.iter().copied();
+            match &one.state {
+                RootState::There => in_use.extend(trees),
+                RootState::Unknown(why) => {
+                    in_use.extend(trees);
+                    self.unknown.push((one.root.clone(), why.clone()));
+                }
+                RootState::Gone(gone) => {
+                    just_freed.extend(trees);
+                    self.roots.push((one.root.clone(), *gone));
+                }
             }
         }
+        (in_use, just_freed)
     }
 
     fn take_unused(&mut self, unused: &[(u64, &SurveyedTree)], limits: &Limits) {

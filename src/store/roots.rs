@@ -84,13 +84,11 @@ impl Root {
                 Err(e) => return RootState::Unknown(e.to_string()),
             };
             return match self.place.get(depth) {
-                Some(inode) if found.is_dir() && inode_of(&found) == Some(*inode) => {
-                    RootState::Gone(if depth == 0 {
-                        Gone::Output
-                    } else {
-                        Gone::Project
-                    })
-                }
+                Some(inode) if is_the_one(&found, *inode) => RootState::Gone(if depth == 0 {
+                    Gone::Output
+                } else {
+                    Gone::Project
+                }),
                 _ => RootState::Unknown("its file system may not be mounted".to_owned()),
             };
         }
@@ -103,15 +101,16 @@ fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
+/// Whether this is the directory with that inode.
 #[cfg(unix)]
-fn inode_of(found: &std::fs::Metadata) -> Option<u64> {
+fn is_the_one(found: &std::fs::Metadata, inode: u64) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    Some(found.ino())
+    found.is_dir() && found.ino() == inode
 }
 
 #[cfg(not(unix))]
-fn inode_of(_found: &std::fs::Metadata) -> Option<u64> {
-    None
+fn is_the_one(_found: &std::fs::Metadata, _inode: u64) -> bool {
+    false
 }
 
 /// See [`Root::place`].

@@ -120,7 +120,8 @@ fn groups() -> Result<Vec<u32>> {
     let all = rustix::process::getgroups().map_err(std::io::Error::from);
     let all = fs::at("ask for the groups of", Path::new("this process"), all)?;
     let own = rustix::process::getegid();
-    Ok(all.into_iter().chain([own]).map(|g| g.as_raw()).collect())
+    let all = all.into_iter().chain([own]);
+    Ok(all.map(rustix::process::Gid::as_raw).collect())
 }
 
 /// Our own number, for names that each user of a group cache has for himself.
@@ -178,7 +179,8 @@ impl Store {
     #[cfg(unix)]
     pub(super) fn is_own(&self, found: &std::fs::Metadata) -> bool {
         use std::os::unix::fs::MetadataExt as _;
-        self.group.is_none() || (found.uid() == user() && found.mode() & 0o077 == 0)
+        let for_others = found.mode() & 0o077;
+        self.group.is_none() || (found.uid() == user() && for_others == 0)
     }
 
     /// Whether a file of a shared cache is this user's own.

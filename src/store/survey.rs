@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::layout::{DIRECTORIES, FILES};
-use super::{Result, Root, RootState, Store, fence, index, roots, usage};
+use super::{Result, Root, RootState, Store, fence, index, roots};
 use crate::sys::fs;
 use crate::types::TreeDigest;
 
@@ -111,27 +111,19 @@ impl Store {
             }
         }
         let mut records = self.survey_records(&trees, &mut survey)?;
-        let described = trees.into_par_iter().map(|tree| {
-            let usable = listed.contains(&tree);
-            let usage::Usage { bytes, files, used } = if indexed.contains(&tree) || usable {
-                self.usage_or_listing(tree)
-            } else {
-                usage::Usage {
-                    bytes: 0,
-                    files: 0,
-                    used: None,
-                }
-            };
+        let describe = |tree: TreeDigest| {
+            // Without a listing and a record nothing is known of its size.
+            let usage = self.usage_or_listing(tree);
             SurveyedTree {
                 tree,
-                bytes,
-                files,
-                used,
-                usable,
+                bytes: usage.bytes,
+                files: usage.files,
+                used: usage.used,
+                usable: listed.contains(&tree),
                 records: Vec::new(),
             }
-        });
-        survey.trees = described.collect();
+        };
+        survey.trees = trees.into_par_iter().map(describe).collect();
         for tree in &mut survey.trees {
             tree.records = records.remove(&tree.tree).unwrap_or_default();
         }

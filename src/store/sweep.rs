@@ -24,6 +24,13 @@ pub struct Swept {
     pub failures: Vec<String>,
 }
 
+/// Trees that have lost their names.
+struct Trash {
+    staging: Staging,
+    /// With their sizes in bytes.
+    trees: Vec<(TreeDigest, u64)>,
+}
+
 impl Store {
     /// Removes what a plan names. The plan must have been made while `alone`
     /// was held, which ends as soon as all names are gone; the files go after
@@ -40,10 +47,9 @@ impl Store {
         let moved = self.take_names(plan, &mut swept, cancel);
         self.sweep_leftovers(plan, &mut swept);
         drop(alone);
-        let (trash, names) = moved?;
-        if let Some(trash) = &trash {
-            for (tree, bytes) in names {
-                let removed = fs::remove_dir_all(&trash.path().join(tree.to_hex()));
+        if let Some(trash) = moved? {
+            for (tree, bytes) in trash.trees {
+                let removed = fs::remove_dir_all(&trash.staging.path().join(tree.to_hex()));
                 if swept.note(removed.map_err(Into::into)) {
                     swept.trees += 1;
                     swept.bytes += bytes;
@@ -59,12 +65,12 @@ impl Store {
         plan: &GcPlan,
         swept: &mut Swept,
         cancel: &Cancel,
-    ) -> Result<(Option<Staging>, Vec<(TreeDigest, u64)>)> {
-        let mut moved = Vec::new();
+    ) -> Result<Option<Trash>> {
         if plan.trees.is_empty() {
-            return Ok((None, moved));
+            return Ok(None);
         }
-        let trash = self.stage_fenced(None)?;
+        let mut trees = Vec::new();
+        let staging = self.stage_fenced(None)?;
         let records = plan.trees.iter().flat_map(|doomed| &doomed.tree.records);
         let parents: BTreeSet<_> = records.filter_map(|record| record.parent()).collect();
         let mut unnamed = Vec::new();
@@ -87,20 +93,20 @@ impl Store {
         }
         for doomed in unnamed {
             let tree = doomed.tree.tree;
-            let place = trash.path().join(tree.to_hex());
+            let place = staging.path().join(tree.to_hex());
             let renamed = fs::rename(&self.layout().tree(tree), &place);
             if swept.note(renamed.map_err(Into::into)) {
-                moved.push((tree, doomed.tree.bytes));
+                trees.push((tree, doomed.tree.bytes));
             }
         }
-        if !moved.is_empty() {
+        if !trees.is_empty() {
             fs::sync_dir(&self.layout().trees())?;
         }
-        for (tree, _) in &moved {
+        for (tree, _) in &trees {
             swept.note(fs::remove_file(&self.layout().listing(*tree)).map_err(Into::into));
             swept.note(fs::remove_file(&self.layout().index(*tree)).map_err(Into::into));
         }
-        Ok((Some(trash), moved))
+        Ok(Some(Trash { staging, trees }))
     }
 
     fn sweep_leftovers(&self, plan: &GcPlan, swept: &mut Swept) {

@@ -81,8 +81,9 @@ impl Store {
         self.make_dir(&tmp)?;
         loop {
             let (lock_path, lock) = fs::create_unique(&tmp, "stage-", LOCK, fs::create_new)?;
-            // Where the file system has no locks, nothing is ever swept.
-            let _ = fs::try_lock(&lock, &lock_path);
+            // Whoever looks whether it is in use has it for a moment. Where the
+            // file system has no locks, nothing is ever swept.
+            let _ = fs::lock(&lock, &lock_path);
             if !is_still_at(&lock, &lock_path) {
                 // A sweep came between making and locking it: once more.
                 continue;

@@ -884,6 +884,11 @@ pub fn try_lock(file: &File, path: &Path) -> Result<bool> {
     })
 }
 
+/// Takes an advisory lock, and waits for those who hold it for a moment.
+pub fn lock(file: &File, path: &Path) -> Result<()> {
+    call("lock", path, || file.lock())
+}
+
 /// Like [`try_lock`], for a lock that several may hold.
 pub fn try_lock_shared(file: &File, path: &Path) -> Result<bool> {
     call("lock", path, || match file.try_lock_shared() {
@@ -924,6 +929,18 @@ fn make_directories_writable(path: &Path) -> Result<()> {
 #[cfg(not(unix))]
 fn make_directories_writable(_path: &Path) -> Result<()> {
     Ok(())
+}
+
+/// Whether this process may write to a directory, its file system included.
+#[cfg(unix)]
+pub fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Whether this process may write to a directory.
+#[cfg(not(unix))]
+pub fn is_writable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.permissions().readonly())
 }
 
 /// The name of the network file system that holds a path; `None` for a local
