@@ -27,6 +27,7 @@ pub mod events;
 pub mod sys;
 
 pub mod build;
+pub mod bundle;
 pub mod fetch;
 pub mod materialize;
 pub mod pack;

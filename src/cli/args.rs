@@ -95,6 +95,8 @@ pub(super) enum Command {
     Link,
     /// Undo `link`
     Unlink,
+    /// Print the name of what the lock needs from the store, for a CI system's cache
+    Key(KeyArgs),
     /// The store that all projects share
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -273,6 +275,36 @@ pub(super) struct PathArgs {
     pub(super) target: Option<Triple>,
 }
 
+/// Flags of `key`.
+#[derive(Debug, Args)]
+pub(super) struct KeyArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+}
+
+/// Flags of `cache export`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The file to write
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+}
+
+/// Flags of `cache import`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The file to read
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(super) file: PathBuf,
+    /// Believe what the file says of its trees: only you or your own CI could have written it
+    #[arg(long)]
+    pub(super) trust: bool,
+}
+
 /// The verbs of `cache`.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum CacheCommand {
@@ -292,6 +324,10 @@ pub(super) enum CacheCommand {
     Gc(GcArgs),
     /// Remove trees, whether projects use them or not
     Evict(EvictArgs),
+    /// Write everything that the lock needs from the store to one file
+    Export(ExportArgs),
+    /// Bring the trees of such a file into the store
+    Import(ImportArgs),
     /// Send the project's stored trees to the remotes that may be written to
     Push(PushArgs),
     /// Bring what the lock names from the remotes into the store

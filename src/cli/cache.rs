@@ -1,14 +1,15 @@
-//! `cache dir`, `size`, `list`, `verify`; the verbs of remotes are in [`super::remote`].
+//! `cache dir`, `size`, `list`, `verify`; the verbs of remotes are in
+//! [`super::remote`], those of files in [`super::bundle`].
 
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use super::args::CacheCommand;
-use super::collect;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
 use super::{Session, remote};
+use super::{bundle, collect};
 use crate::ops::{self, CacheEntry, CacheKind, TreeDamage};
 use crate::types::Class;
 
@@ -20,6 +21,8 @@ pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitC
         CacheCommand::Verify { repair } => return verify(session, *repair),
         CacheCommand::Gc(args) => collect::gc(session, args)?,
         CacheCommand::Evict(args) => collect::evict(session, args)?,
+        CacheCommand::Export(args) => bundle::export(session, args)?,
+        CacheCommand::Import(args) => bundle::import(session, args)?,
         CacheCommand::Push(args) => return remote::push(session, args),
         CacheCommand::Pull(args) => return remote::pull(session, args),
         CacheCommand::Keygen { file } => remote::keygen(session, file.as_deref())?,

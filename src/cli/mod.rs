@@ -4,6 +4,7 @@
 
 mod args;
 mod attest;
+mod bundle;
 mod cache;
 mod collect;
 mod environment;
@@ -115,6 +116,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Path(args) => environment::path(&session, args),
         Command::Link => environment::link(&session),
         Command::Unlink => environment::unlink(&session),
+        Command::Key(args) => bundle::key(&session, args),
         Command::Cache(command) => cache::run(&session, command),
         Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
     }

@@ -30,6 +30,9 @@ pub enum OpsError {
     /// A path on the dist server.
     #[error(transparent)]
     ServerPath(crate::types::relpath::RelPathError),
+    /// A file of `cache export`.
+    #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
     /// The channel manifest.
     #[error(transparent)]
     ChannelManifest(#[from] crate::resolve::ChannelManifestError),
@@ -263,6 +266,7 @@ impl Diagnostic for OpsError {
             Self::Spec(e) => e.class(),
             Self::Lock(e) => e.class(),
             Self::Resolve(e) => e.class(),
+            Self::Bundle(e) => e.class(),
             Self::ChannelManifest(e) => e.class(),
             Self::Sources(e) => e.class(),
             Self::ServerPath(_) => Class::Bug,
@@ -310,6 +314,7 @@ impl Diagnostic for OpsError {
             Self::Spec(e) => return e.hint(),
             Self::Lock(e) => return e.hint(),
             Self::Resolve(e) => return e.hint(),
+            Self::Bundle(e) => return e.hint(),
             Self::ChannelManifest(e) => return e.hint(),
             Self::Sources(e) => return e.hint(),
             Self::ServerPath(_) => return None,

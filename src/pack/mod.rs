@@ -24,8 +24,8 @@ mod tests;
 mod write;
 
 pub use error::PackError;
-pub use read::{read, read_next};
-pub use write::write;
+pub use read::{read, read_next, read_text_next, skip_next};
+pub use write::{write, write_text};
 
 use crate::events::Cancel;
 use crate::types::Listing;

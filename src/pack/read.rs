@@ -42,7 +42,7 @@ pub fn read_next(
     limits: &Limits,
     into: &Path,
 ) -> Result<Listing, PackError> {
-    let mut tar = Tar::new(input, limits)?;
+    let mut tar = Tar::new(input, limits.listing.saturating_add(SLACK))?;
     let listing = first_entry(&mut tar, expected, limits)?;
     let ((), mut files) = writers::with_writers(into, limits.writers, |writers| {
         for entry in listing.entries() {
@@ -68,31 +68,52 @@ pub fn read_next(
     }
 }
 
+/// Passes over a pack, whatever tree it holds; nothing is written, and nothing
+/// is checked but that it ends within the limits.
+pub fn skip_next(input: &mut impl BufRead, limits: &Limits) -> Result<(), PackError> {
+    let limit = limits
+        .unpacked
+        .saturating_add(limits.listing)
+        .saturating_add(2 * header::BLOCK as u64 * limits.entries as u64);
+    let mut tar = Tar::new(input, limit.saturating_add(SLACK))?;
+    let mut buffer = vec![0; 128 << 10];
+    let mut seen = 0_u64;
+    loop {
+        limits.cancel.check()?;
+        match tar.decoder.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => seen += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(tar.explain(error)),
+        }
+        if seen > limit {
+            let unit = "bytes";
+            return Err(PackError::TooLarge { limit, unit });
+        }
+    }
+}
+
+/// Reads a frame of one text that [`write_text`](super::write_text) wrote under
+/// this name, and leaves what follows it in `input`.
+pub fn read_text_next(
+    input: &mut impl BufRead,
+    name: &str,
+    limit: u64,
+) -> Result<String, PackError> {
+    let mut tar = Tar::new(input, limit.saturating_add(SLACK))?;
+    let bytes = tar.entry(name, limit)?;
+    tar.expect(&[0; header::END], "its end")?;
+    tar.end()?;
+    String::from_utf8(bytes).map_err(|error| PackError::malformed(error.to_string()))
+}
+
 /// Reads the listing, which says everything about what follows.
 fn first_entry<R: BufRead>(
     tar: &mut Tar<'_, R>,
     expected: TreeDigest,
     limits: &Limits,
 ) -> Result<Listing, PackError> {
-    let mut block = [0; header::BLOCK];
-    let read = tar.decoder.read_exact(&mut block);
-    read.map_err(|error| tar.explain(error))?;
-    let size = header::stated_size(&block)
-        .filter(|&size| header::file(header::LISTING, size, false) == block)
-        .ok_or_else(|| PackError::malformed("it does not begin with a listing"))?;
-    if size > limits.listing {
-        return Err(PackError::TooLarge {
-            limit: limits.listing,
-            unit: "bytes in its listing",
-        });
-    }
-    let mut text = Vec::new();
-    let read = (&mut tar.decoder).take(size).read_to_end(&mut text);
-    let read = read.map_err(|error| tar.explain(error))?;
-    if read as u64 != size {
-        return Err(tar.explain(io::ErrorKind::UnexpectedEof.into()));
-    }
-    tar.expect(&vec![0; header::padding(size)], "the end of its listing")?;
+    let text = tar.entry(header::LISTING, limits.listing)?;
     let found = TreeDigest::from_bytes(*blake3::hash(&text).as_bytes());
     if found != expected {
         return Err(PackError::OtherTree { expected, found });
@@ -128,11 +149,12 @@ struct Tar<'a, R> {
 }
 
 impl<'a, R: BufRead> Tar<'a, R> {
-    fn new(input: &'a mut R, limits: &Limits) -> Result<Self, PackError> {
+    /// Begins to read a frame of at most `allowed` compressed bytes.
+    fn new(input: &'a mut R, allowed: u64) -> Result<Self, PackError> {
         let source = Source {
             input,
             taken: 0,
-            allowed: limits.listing.saturating_add(SLACK),
+            allowed,
             error: None,
         };
         let mut decoder = Decoder::with_buffer(source)
@@ -156,6 +178,28 @@ impl<'a, R: BufRead> Tar<'a, R> {
             };
         }
         PackError::Decode(error)
+    }
+
+    /// Reads the first entry, whose size is not known before.
+    fn entry(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, PackError> {
+        let mut block = [0; header::BLOCK];
+        let read = self.decoder.read_exact(&mut block);
+        read.map_err(|error| self.explain(error))?;
+        let size = header::stated_size(&block)
+            .filter(|&size| header::file(name, size, false) == block)
+            .ok_or_else(|| PackError::malformed(format!("it does not begin with `{name}`")))?;
+        if size > limit {
+            let unit = "bytes in its first entry";
+            return Err(PackError::TooLarge { limit, unit });
+        }
+        let mut bytes = Vec::new();
+        let read = (&mut self.decoder).take(size).read_to_end(&mut bytes);
+        let read = read.map_err(|error| self.explain(error))?;
+        if read as u64 != size {
+            return Err(self.explain(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.expect(&vec![0; header::padding(size)], name)?;
+        Ok(bytes)
     }
 
     /// Reads as many bytes and checks that they are these.

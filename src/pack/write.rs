@@ -29,18 +29,8 @@ pub fn write<W: Write>(
 ) -> Result<W, PackError> {
     let text = listing.to_text();
     let total = limits.check(listing, &text)?;
-    let encoder = Encoder::new(out, level.clamp(1, MAX_LEVEL)).and_then(|mut encoder| {
-        encoder.include_checksum(true)?;
-        encoder.set_pledged_src_size(Some(total))?;
-        Ok(encoder)
-    });
-    let mut encoder = encoder.map_err(PackError::Output)?;
-    let first = [
-        &header::file(header::LISTING, text.len() as u64, false),
-        text.as_bytes(),
-        zeros(header::padding(text.len() as u64)),
-    ];
-    put(&mut encoder, &first)?;
+    let mut encoder = begin(out, total, level)?;
+    first_entry(&mut encoder, header::LISTING, &text)?;
     let mut buffer = Vec::new();
     for entry in listing.entries() {
         limits.cancel.check()?;
@@ -51,6 +41,37 @@ pub fn write<W: Write>(
     }
     put(&mut encoder, &[zeros(header::END)])?;
     encoder.finish().map_err(PackError::Output)
+}
+
+/// Writes one text as a frame of its own, under a name of at most 100 bytes.
+pub fn write_text<W: Write>(name: &str, text: &str, out: W) -> Result<W, PackError> {
+    let size = text.len() as u64;
+    let total = header::BLOCK as u64 + header::padded(size) + header::END as u64;
+    let mut encoder = begin(out, total, super::DEFAULT_LEVEL)?;
+    first_entry(&mut encoder, name, text)?;
+    put(&mut encoder, &[zeros(header::END)])?;
+    encoder.finish().map_err(PackError::Output)
+}
+
+/// Begins a frame of `total` bytes.
+fn begin<W: Write>(out: W, total: u64, level: i32) -> Result<Encoder<'static, W>, PackError> {
+    let set_up = |mut encoder: Encoder<'static, W>| {
+        encoder.include_checksum(true)?;
+        encoder.set_pledged_src_size(Some(total))?;
+        Ok(encoder)
+    };
+    Encoder::new(out, level.clamp(1, MAX_LEVEL))
+        .and_then(set_up)
+        .map_err(PackError::Output)
+}
+
+fn first_entry(out: &mut impl Write, name: &str, text: &str) -> Result<(), PackError> {
+    let size = text.len() as u64;
+    let before = header::file(name, size, false);
+    put(
+        out,
+        &[&before, text.as_bytes(), zeros(header::padding(size))],
+    )
 }
 
 fn put(out: &mut impl Write, parts: &[&[u8]]) -> Result<(), PackError> {

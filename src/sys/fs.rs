@@ -529,13 +529,13 @@ pub fn replace_unflushed(path: &Path, bytes: &[u8]) -> Result<()> {
 fn replace_and(path: &Path, bytes: &[u8], flush: bool, mode: u32) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let (staged, mut file) = stage_beside(path, parent)?;
-    let result = fill_and_rename(&mut file, &staged, path, (bytes, flush, mode));
+    let result = write_all(&mut file, path, bytes)
+        .and_then(|()| name_staged(&file, &staged, path, flush, mode));
     if result.is_err() {
         // The error to tell is the first one.
-        let _ = call("remove beside", path, || fs::remove_file(&staged));
+        let _ = remove_beside(&staged, path);
     }
-    result?;
-    if flush { sync_dir(parent) } else { Ok(()) }
+    result
 }
 
 /// Whether a name is that of a file that [`replace`] is writing, or was when
@@ -546,7 +546,7 @@ pub fn is_staged(name: &std::ffi::OsStr) -> bool {
 
 /// An empty file beside another one: under a name of its own if nobody else is
 /// writing there, else under a random one.
-fn stage_beside(path: &Path, parent: &Path) -> Result<(PathBuf, File)> {
+pub(super) fn stage_beside(path: &Path, parent: &Path) -> Result<(PathBuf, File)> {
     // The whole must fit into a name of 255 bytes; the start is for people.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= 240;
@@ -589,13 +589,14 @@ fn has_one_name(_file: &File) -> bool {
     true
 }
 
-fn fill_and_rename(
-    file: &mut File,
+/// Gives what [`stage_beside`] made its name; `mode` is that of a new file.
+pub(super) fn name_staged(
+    file: &File,
     staged: &Path,
     path: &Path,
-    (bytes, flush, mode): (&[u8], bool, u32),
+    flush: bool,
+    mode: u32,
 ) -> Result<()> {
-    write_all(file, path, bytes)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -607,10 +608,21 @@ fn fill_and_rename(
             file.set_permissions(fs::Permissions::from_mode(mode))
         })?;
     }
+    #[cfg(not(unix))]
+    let _ = mode;
     if flush {
         sync_file(file, path)?;
     }
-    call("replace", path, || fs::rename(staged, path))
+    call("replace", path, || fs::rename(staged, path))?;
+    if flush {
+        sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+/// Removes what [`stage_beside`] made for `path`.
+pub(super) fn remove_beside(staged: &Path, path: &Path) -> Result<()> {
+    call("remove beside", path, || fs::remove_file(staged))
 }
 
 /// Flushes a file's content to the disk.

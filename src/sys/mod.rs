@@ -10,5 +10,6 @@ mod fault;
 pub mod fs;
 pub mod lock;
 pub mod process;
+pub mod replace;
 pub mod stat;
 pub mod writers;

@@ -1,0 +1,88 @@
+//! `cache export`, `cache import` and `key`.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::args::{ExportArgs, ImportArgs, KeyArgs};
+use super::error::CliError;
+use super::terminal::{bytes, path_value};
+use super::{Session, settings};
+use crate::ops::{self, Authority, OpsError};
+use crate::types::Triple;
+
+pub(super) fn export(session: &Session<'_>, args: &ExportArgs) -> Result<(), CliError> {
+    let project = session.project()?;
+    let file = settings::start_directory(session.global)?.join(&args.file);
+    let selected = selected(&args.targets);
+    let report = ops::export(&session.cx, &project, &file, selected.as_ref())?;
+    session.terminal.object(&json!({
+        "file": path_value(&file),
+        "trees": report.trees,
+        "bytes": report.bytes,
+    }));
+    session.terminal.note(&format!(
+        "exported {} trees to `{}`, {}",
+        report.trees,
+        args.file.display(),
+        bytes(report.bytes)
+    ));
+    Ok(())
+}
+
+pub(super) fn import(session: &Session<'_>, args: &ImportArgs) -> Result<(), CliError> {
+    let file = settings::start_directory(session.global)?.join(&args.file);
+    let project = match session.project() {
+        Ok(project) => Some(project),
+        // With `--trust` it is not needed, and without it nothing is pinned.
+        Err(CliError::Ops(OpsError::NoManifest(_))) => None,
+        Err(error) => return Err(error),
+    };
+    let report = ops::import(&session.cx, project.as_ref(), &file, args.trust)?;
+    session.terminal.object(&json!({
+        "file": path_value(&file),
+        "authority": authority(report.authority),
+        "taken": report.taken,
+        "present": report.present,
+        "refused": report.refused,
+    }));
+    if !report.refused.is_empty() {
+        session.terminal.warning(&format!(
+            "{} trees of `{}` were left alone: the lock does not pin them, and nobody vouches for \
+             the file",
+            report.refused.len(),
+            args.file.display()
+        ));
+    }
+    session.terminal.note(&format!(
+        "imported {} trees from `{}`; {} were here already",
+        report.taken.len(),
+        args.file.display(),
+        report.present.len()
+    ));
+    Ok(())
+}
+
+fn authority(authority: Authority) -> &'static str {
+    match authority {
+        Authority::User => "user",
+        Authority::Pins => "pins",
+    }
+}
+
+pub(super) fn key(session: &Session<'_>, args: &KeyArgs) -> Result<ExitCode, CliError> {
+    let project = session.project()?;
+    let key = ops::key(&session.cx, &project, selected(&args.targets).as_ref())?;
+    session.terminal.object(&json!({
+        "key": key.key,
+        "prefix": key.prefix,
+        "host": key.host,
+    }));
+    session.terminal.result(&key.key);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// No target named means all.
+fn selected(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
+    (!targets.is_empty()).then(|| targets.iter().cloned().collect())
+}
