@@ -33,25 +33,30 @@ impl Diagnostic for FsError {
     }
 
     fn hint(&self) -> Option<String> {
-        let text = match self.source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space, or set SYSROOT_CACHE_DIR to another file system; then run the \
-                 same command again"
-            }
-            io::ErrorKind::PermissionDenied => "check who owns it and its mode",
-            io::ErrorKind::FileTooLarge => {
-                "raise the limit on the size of a file (`ulimit -f`) and run the same command again"
-            }
-            io::ErrorKind::ReadOnlyFilesystem => {
-                "set SYSROOT_CACHE_DIR to a directory on a writable file system"
-            }
-            _ if is_out_of_handles(&self.source) => {
-                "raise the limit on open files (`ulimit -n`) and run the same command again"
-            }
-            _ => return None,
-        };
-        Some(text.to_owned())
+        hint(&self.source)
     }
+}
+
+/// What to do about an error of the file system.
+pub fn hint(error: &io::Error) -> Option<String> {
+    let text = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or set SYSROOT_CACHE_DIR to another file system; then run the \
+                 same command again"
+        }
+        io::ErrorKind::PermissionDenied => "check who owns it and its mode",
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit on the size of a file (`ulimit -f`) and run the same command again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "set SYSROOT_CACHE_DIR to a directory on a writable file system"
+        }
+        _ if is_out_of_handles(error) => {
+            "raise the limit on open files (`ulimit -n`) and run the same command again"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 #[cfg(unix)]

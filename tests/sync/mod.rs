@@ -14,7 +14,11 @@ mod output;
 mod processes;
 mod read_only;
 mod rest;
+#[cfg(feature = "fault-injection")]
+mod signals;
 mod store;
+#[cfg(feature = "fault-injection")]
+mod waiting;
 
 use std::path::{Path, PathBuf};
 

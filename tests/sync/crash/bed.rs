@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::{DATE, HOST, RISCV, THUMB};
+use super::scenarios::Scenario;
 use crate::support::dist::{DistTree, Release};
 use crate::support::fake;
 use crate::support::pack::Packer;
@@ -18,7 +19,6 @@ pub(super) type Observed = BTreeMap<String, (Vec<u8>, bool)>;
 /// A sandbox with a dist server of a fake toolchain.
 pub(crate) struct Bed {
     pub(crate) sandbox: Sandbox,
-    #[expect(dead_code, reason = "it serves until it is dropped")]
     pub(crate) server: FileServer,
     /// Texts of locks, by the targets' table.
     locks: RefCell<BTreeMap<String, String>>,
@@ -80,6 +80,26 @@ impl Bed {
     pub(crate) fn run(&self, name: &str, arguments: &[&str], env: &[(&str, &str)]) -> Said {
         let mut command = self.sandbox.command(&self.dir(name), arguments);
         said(command.envs(env.iter().copied()))
+    }
+
+    /// Runs a scenario's command.
+    pub(super) fn play(&self, scenario: &Scenario, env: &[(&str, &str)]) -> Said {
+        let remote = self.remote(scenario);
+        let remote = remote.iter().map(|(name, value)| (*name, value.as_str()));
+        let env: Vec<_> = env.iter().copied().chain(remote).collect();
+        self.run("p", scenario.arguments, &env)
+    }
+
+    /// The variables that name the remote, if the scenario has one.
+    pub(super) fn remote(&self, scenario: &Scenario) -> Vec<(&'static str, String)> {
+        if !scenario.remote {
+            return Vec::new();
+        }
+        let url = format!("file://{}", self.sandbox.path("remote").display());
+        vec![
+            ("SYSROOT_REMOTE", url),
+            ("SYSROOT_REMOTE_ACCESS", "read-write".to_owned()),
+        ]
     }
 
     /// A project without an output, whose lock answers its manifest.
@@ -153,12 +173,29 @@ impl Bed {
                 let found = below(&dir.join(".sysroot").join(top));
                 add(&format!("{project}/{top}"), found);
             }
-            if let Ok(text) = fs::read(dir.join("sysroot.lock")) {
-                add(project, [("sysroot.lock".to_owned(), (text, false))].into());
+            for file in ["sysroot.lock", "bundle"] {
+                if let Ok(bytes) = fs::read(dir.join(file)) {
+                    add(project, [(file.to_owned(), (bytes, false))].into());
+                }
             }
         }
         add("victim", below(&self.sandbox.path("victim")));
         add("home", below(&self.sandbox.path("home")));
+        // What is on its way there has no name that anybody looks for.
+        let mut remote = below(&self.sandbox.path("remote"));
+        remote.retain(|path, _| !path.contains("/.incoming-"));
+        add("remote", remote);
+        all
+    }
+
+    /// The same, with the trees of the store.
+    pub(super) fn observe_for(&self, scenario: &Scenario) -> Observed {
+        let mut all = self.observe();
+        if scenario.collects {
+            let trees = below(&self.sandbox.cache().join("trees"));
+            let named = trees.into_iter();
+            all.extend(named.map(|(path, file)| (format!("store/trees/{path}"), file)));
+        }
         all
     }
 }

@@ -66,6 +66,8 @@ fn names(dir: &Path) -> Vec<String> {
 fn unit(path: &str) -> String {
     let depth = match path.split('/').collect::<Vec<_>>().as_slice() {
         [_, "lib", "rustlib", ..] => 4,
+        ["remote", ..] => usize::MAX,
+        ["store", "trees", ..] => 3,
         [_, "lib", ..] => 3,
         _ => 2,
     };
@@ -82,8 +84,13 @@ fn units(observed: &Observed) -> BTreeMap<String, BTreeSet<(&String, &(Vec<u8>, 
 
 /// I3 and I5: everything is as it was or as it shall be, in whole units; what
 /// is no business of the command is as it was.
-pub(super) fn between(bed: &Bed, before: &Observed, want: &Observed, after: &str) {
-    let now = bed.observe();
+pub(super) fn between(
+    bed: &Bed,
+    scenario: &Scenario,
+    (before, want): (&Observed, &Observed),
+    after: &str,
+) {
+    let now = bed.observe_for(scenario);
     let (before, want, now) = (units(before), units(want), units(&now));
     let all: BTreeSet<&String> = before.keys().chain(want.keys()).chain(now.keys()).collect();
     for unit in all {
@@ -104,6 +111,7 @@ pub(super) fn between(bed: &Bed, before: &Observed, want: &Observed, after: &str
         "neighbour",
         "compiled",
         "count",
+        "remote",
     ];
     for name in names(&bed.sandbox.path("")) {
         assert!(known.contains(&name.as_str()), "{after}: a stray `{name}`");
@@ -126,9 +134,9 @@ pub(super) fn told(said: &Said, after: &str) {
 /// I1 and I4: the same command, without a fault, reaches the goal and leaves
 /// nothing behind.
 pub(super) fn heals(bed: &Bed, scenario: &Scenario, want: &Observed, after: &str) {
-    let said = bed.run("p", scenario.arguments, &[]);
+    let said = bed.play(scenario, &[]);
     assert_eq!(said.code, 0, "after {after}: {}", said.err);
-    assert_eq!(&bed.observe(), want, "after {after}");
+    assert_eq!(&bed.observe_for(scenario), want, "after {after}");
     store(&bed.sandbox, after);
     let staged = || names(&bed.sandbox.cache().join("tmp"));
     if !staged().is_empty() {

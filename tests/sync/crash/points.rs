@@ -4,7 +4,7 @@ use std::fs;
 
 use super::bed::{Bed, Observed};
 use super::check;
-use super::scenarios::{BUILD, DOWNLOAD, HEAL, LOCK, RELINK, Scenario};
+use super::scenarios::{BUILD, DOWNLOAD, EVICT, EXPORT, GC, HEAL, LOCK, PUSH, RELINK, Scenario};
 use crate::support::sandbox::Said;
 
 const EINTR: i32 = 4;
@@ -30,10 +30,10 @@ impl Enumerator {
         (scenario.prepare)(&bed);
         // Once more, because the first time fills what later ones copy.
         (scenario.prepare)(&bed);
-        let before = bed.observe();
+        let before = bed.observe_for(scenario);
         let count = bed.sandbox.path("count");
         let env = [("SYSROOT_FAULT_COUNT", count.to_str().unwrap())];
-        bed.run("p", scenario.arguments, &env).exits(0);
+        bed.play(scenario, &env).exits(0);
         let labels = fs::read_to_string(&count).unwrap();
         let labels: Vec<_> = labels.lines().map(str::to_owned).collect();
         assert!(
@@ -41,7 +41,7 @@ impl Enumerator {
             "{} operations: {labels:#?}",
             labels.len()
         );
-        let want = bed.observe();
+        let want = bed.observe_for(scenario);
         assert_ne!(before, want);
         Self {
             bed,
@@ -55,17 +55,15 @@ impl Enumerator {
     /// Runs it with one fault from the same beginning, and checks everything.
     fn strike(&self, fault: &str, may_end: fn(i32) -> bool) -> Said {
         (self.scenario.prepare)(&self.bed);
-        let said = self
-            .bed
-            .run("p", self.scenario.arguments, &[("SYSROOT_FAULT", fault)]);
+        let said = self.bed.play(self.scenario, &[("SYSROOT_FAULT", fault)]);
         check::told(&said, fault);
         assert!(may_end(said.code), "{fault}: {} {}", said.code, said.err);
         if said.code == 0 {
             // I8: no success without the goal.
-            assert_eq!(self.bed.observe(), self.want, "{fault}");
+            assert_eq!(self.bed.observe_for(self.scenario), self.want, "{fault}");
         }
         check::store(&self.bed.sandbox, fault);
-        check::between(&self.bed, &self.before, &self.want, fault);
+        check::between(&self.bed, self.scenario, (&self.before, &self.want), fault);
         check::heals(&self.bed, self.scenario, &self.want, fault);
         said
     }
@@ -157,6 +155,28 @@ fn case_080_killed_before_every_file_operation_of_relinking() {
 #[test]
 fn case_080_killed_before_every_file_operation_of_healing() {
     Enumerator::new(&HEAL, 60).killed();
+}
+
+#[test]
+fn case_080_killed_before_every_file_operation_of_collecting() {
+    Enumerator::new(&GC, 12).killed();
+    Enumerator::new(&EVICT, 12).killed();
+}
+
+#[test]
+fn case_080_killed_before_every_file_operation_of_push() {
+    Enumerator::new(&PUSH, 12).killed();
+}
+
+#[test]
+fn case_080_killed_before_every_file_operation_of_export() {
+    Enumerator::new(&EXPORT, 8).killed();
+}
+
+#[test]
+fn case_088_no_space_at_every_file_operation_of_push_and_export() {
+    Enumerator::new(&PUSH, 12).refused(ENOSPC);
+    Enumerator::new(&EXPORT, 8).refused(ENOSPC);
 }
 
 #[test]

@@ -11,6 +11,10 @@ pub(super) struct Scenario {
     pub(super) arguments: &'static [&'static str],
     /// Makes the state before it, whatever the state is.
     pub(super) prepare: fn(&Bed),
+    /// Whether it changes which trees the store has.
+    pub(super) collects: bool,
+    /// Whether there is a remote.
+    pub(super) remote: bool,
 }
 
 /// A first sync, by download, into an empty cache.
@@ -20,6 +24,8 @@ pub(super) const DOWNLOAD: Scenario = Scenario {
         erase(&bed.sandbox.path("cache"));
         bed.locked("p", DOWNLOADED);
     },
+    collects: false,
+    remote: false,
 };
 
 /// A first sync, by compiling; the toolchain is in the cache. It also pins.
@@ -29,6 +35,8 @@ pub(super) const BUILD: Scenario = Scenario {
         bed.cache_after("toolchain", &[TOOLCHAIN]);
         bed.locked("p", BUILT);
     },
+    collects: false,
+    remote: false,
 };
 
 /// No target, but the sources.
@@ -42,6 +50,8 @@ pub(super) const LOCK: Scenario = Scenario {
         bed.locked("p", DOWNLOADED);
         fs::write(bed.dir("p").join("sysroot.toml"), Bed::manifest(OTHER)).unwrap();
     },
+    collects: false,
+    remote: false,
 };
 
 /// An output that must change: one target comes, another goes. A project
@@ -58,6 +68,8 @@ pub(super) const RELINK: Scenario = Scenario {
         bed.run("p", &["sync"], &[]).exits(0);
         bed.set_lock("p", OTHER);
     },
+    collects: false,
+    remote: false,
 };
 
 /// A damaged tree in the store, which a sync finds and makes anew.
@@ -75,4 +87,53 @@ pub(super) const HEAL: Scenario = Scenario {
         }
         bed.locked("p", DOWNLOADED);
     },
+    collects: false,
+    remote: false,
+};
+
+/// Garbage in the store, and two projects whose trees are none.
+pub(super) const GC: Scenario = Scenario {
+    arguments: &["cache", "gc", "--max-age", "0s"],
+    prepare: |bed| {
+        erase(&bed.dir("neighbour"));
+        bed.cache_after("both", &[DOWNLOADED, OTHER]);
+        for project in ["neighbour", "p"] {
+            bed.locked(project, DOWNLOADED);
+            bed.run(project, &["sync"], &[]).exits(0);
+        }
+    },
+    collects: true,
+    remote: false,
+};
+
+/// Everything that no project uses, thrown away at once.
+pub(super) const EVICT: Scenario = Scenario {
+    arguments: &["cache", "evict", "--all-unused"],
+    prepare: GC.prepare,
+    collects: true,
+    remote: false,
+};
+
+/// A compiled tree that goes to a directory that many share.
+pub(super) const PUSH: Scenario = Scenario {
+    arguments: &["cache", "push"],
+    prepare: |bed| {
+        erase(&bed.sandbox.path("remote"));
+        fs::create_dir(bed.sandbox.path("remote")).unwrap();
+        bed.cache_after("built", &[BUILT]);
+        bed.locked("p", BUILT);
+    },
+    collects: false,
+    remote: true,
+};
+
+/// Everything that a lock needs, in one file.
+pub(super) const EXPORT: Scenario = Scenario {
+    arguments: &["cache", "export", "bundle"],
+    prepare: |bed| {
+        bed.cache_after("one", &[DOWNLOADED]);
+        bed.locked("p", DOWNLOADED);
+    },
+    collects: false,
+    remote: false,
 };

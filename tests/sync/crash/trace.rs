@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::bed::Bed;
 use super::check;
-use super::scenarios::{BUILD, DOWNLOAD, HEAL, LOCK, RELINK, Scenario};
+use super::scenarios::{BUILD, DOWNLOAD, EVICT, EXPORT, GC, HEAL, LOCK, PUSH, RELINK, Scenario};
 use crate::support::sandbox::{Said, said};
 
 /// Calls that change a file system, and those that tell whose process it is.
@@ -25,7 +25,7 @@ fn strace(bed: &Bed, scenario: &Scenario, options: &[&str], env: &[(&str, &str)]
         .arg(env!("CARGO_BIN_EXE_sysroot"))
         .args(scenario.arguments);
     command.env_clear().envs(&bed.sandbox.env);
-    command.envs(env.iter().copied());
+    command.envs(env.iter().copied()).envs(bed.remote(scenario));
     said(command.current_dir(bed.dir("p")))
 }
 
@@ -255,6 +255,10 @@ fn nothing_bypasses_the_file_layer() {
     nothing_bypasses(&LOCK, 8);
     nothing_bypasses(&RELINK, 20);
     nothing_bypasses(&HEAL, 30);
+    nothing_bypasses(&GC, 12);
+    nothing_bypasses(&EVICT, 12);
+    nothing_bypasses(&PUSH, 12);
+    nothing_bypasses(&EXPORT, 6);
 }
 
 /// Kills from outside: strace does it at the n-th such call of a thread.
@@ -263,7 +267,7 @@ fn killed_from_outside(scenario: &'static Scenario, calls: &[&str], times: &[u32
     (scenario.prepare)(&bed);
     (scenario.prepare)(&bed);
     let before = bed.observe();
-    bed.run("p", scenario.arguments, &[]).exits(0);
+    bed.play(scenario, &[]).exits(0);
     let want = bed.observe();
     let mut killed = 0;
     for call in calls {
@@ -275,7 +279,7 @@ fn killed_from_outside(scenario: &'static Scenario, calls: &[&str], times: &[u32
             assert!(matches!(code, -1 | 0 | 137), "{inject}: {code}");
             killed += u32::from(code != 0);
             check::store(&bed.sandbox, &inject);
-            check::between(&bed, &before, &want, &inject);
+            check::between(&bed, scenario, (&before, &want), &inject);
             check::heals(&bed, scenario, &want, &inject);
         }
     }
