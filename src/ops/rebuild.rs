@@ -113,10 +113,9 @@ fn judge_all(run: &Run<'_>, known: &[(Again, TreeDigest)]) -> Result<Vec<Finding
         offline: true,
     };
     let results = match compile(run, &targets, how) {
-        Err(e @ OpsError::OtherToolchain { .. }) => {
-            return Ok(vec![Finding::Bad(e.class(), vec![whole(&e)])]);
-        }
-        results => results?,
+        Ok(results) => results,
+        Err(e @ OpsError::Cancelled(_)) => return Err(e),
+        Err(e) => return Ok(vec![Finding::Bad(e.class(), vec![whole(&e)])]),
     };
     let judged = results.into_iter().zip(known);
     judged

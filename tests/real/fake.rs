@@ -5,7 +5,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::support::dist::Release;
+use crate::support::pack::Package;
 use crate::support::sandbox::Sandbox;
+use crate::support::sources::{Identity, debian_source};
 
 /// The toolchain's directory; the file `drift` in it makes the compiler give
 /// another `core` each time.
@@ -25,7 +28,7 @@ for word; do
     case "$word" in extra-filename=*) extra=${word#extra-filename=};; esac
     last=$word
 done
-echo "$name" >> DIR/compiled
+echo "$name $* " >> DIR/compiled
 count=0
 if [ "$name" = core ] && [ -e DIR/drift ]; then
     count=$(($(cat DIR/drift) + 1))
@@ -104,8 +107,38 @@ impl Fake {
 
     /// How many crates of this name were compiled so far.
     pub(crate) fn compiled(&self, name: &str) -> usize {
+        self.commands(name).len()
+    }
+
+    /// The command lines that compiled a crate.
+    pub(crate) fn commands(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.dir.join("compiled")).unwrap_or_default();
-        text.lines().filter(|line| *line == name).count()
+        let prefix = format!("{name} ");
+        let lines = text.lines().filter_map(|line| line.strip_prefix(&prefix));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// A nightly whose compiler this is, with the machine's cargo and sources.
+    pub(crate) fn release(&self, date: &str) -> Release {
+        let compiler = Identity::of(Path::new("/usr/bin/rustc")).unwrap();
+        let host = Some(&*compiler.host);
+        let package = |name: &str, target: Option<&str>| {
+            Package::new(name, target).version(&compiler.version, &compiler.commit)
+        };
+        let rustc = fs::read(self.dir.join("bin/rustc")).unwrap();
+        let cargo = b"#!/bin/sh\nexec /usr/bin/cargo \"$@\"\n";
+        let std = |target: &str| {
+            let path = format!("lib/rustlib/{target}/lib/libcore-0.rlib");
+            package("rust-std", Some(target)).bytes(&path, target.as_bytes(), false)
+        };
+        Release::nightly(date).packages(vec![
+            package("rustc", host).bytes("bin/rustc", &rustc, true),
+            package("cargo", host).bytes("bin/cargo", cargo, true),
+            package("clippy-preview", host).bytes("bin/clippy-driver", b"clippy", true),
+            debian_source(package("rust-src", None)).unwrap(),
+            std(&compiler.host),
+            std("riscv32imac-unknown-none-elf"),
+        ])
     }
 }
 

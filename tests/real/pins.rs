@@ -1,10 +1,15 @@
 //! Pins: written once, held against every build, changed only when asked.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use super::HOST;
 use super::fake::{Fake, manifest, pins};
+use crate::support::dist::DistTree;
+use crate::support::pack::Packer;
 use crate::support::sandbox::{Sandbox, snapshot};
+use crate::support::serve::FileServer;
 
 const THUMB: &str = "thumbv7m-none-eabi";
 const RISCV: &str = "riscv32imac-unknown-none-elf";
@@ -13,6 +18,7 @@ const RISCV: &str = "riscv32imac-unknown-none-elf";
 fn pinned() -> (Sandbox, Fake, PathBuf) {
     let mut sandbox = Sandbox::new();
     let fake = Fake::new(&mut sandbox);
+    sandbox.set("SYSROOT_JOBS", "2");
     let project = sandbox.project("p", &manifest(&[THUMB]));
     sandbox.run(&project, &["sync"]).exits(0);
     assert_eq!(pins(&project).len(), 1);
@@ -98,14 +104,26 @@ fn case_123_only_repin_changes_a_pin_and_it_tells_both() {
     let newest = pins(&project).remove(0);
     said.mentions(&format!("old: {new}"))
         .mentions(&format!("new: {newest}"));
-    // Another lock still has the old pin: it is served by no other tree.
+    // Another lock still has the old pin: it gets the old tree, and where that
+    // is gone no other one, although the store's record names one.
     let text = fs::read_to_string(project.join("sysroot.lock")).unwrap();
     let other = sandbox.project("other", &manifest(&[THUMB]));
     fs::write(other.join("sysroot.lock"), text.replace(&newest, &old)).unwrap();
-    sandbox
-        .run(&other, &["sync", "--locked", "--offline"])
-        .exits(0);
-    assert_eq!(pins(&other), [old]);
+    let sync = ["sync", "--locked", "--offline"];
+    sandbox.run(&other, &sync).exits(0);
+    let area = other.join(".sysroot/lib/rustlib").join(THUMB);
+    let content = snapshot(&area);
+    let tree = sandbox
+        .cache()
+        .join("trees")
+        .join(old.trim_start_matches("blake3:"));
+    fs::remove_dir_all(tree).unwrap();
+    fs::remove_dir_all(&area).unwrap();
+    sandbox.run(&other, &sync).exits(5).mentions(&old);
+    assert!(!area.exists());
+    fake.settle();
+    sandbox.run(&other, &sync).exits(0);
+    assert_eq!((pins(&other), snapshot(&area)), (vec![old], content));
 }
 
 #[test]
@@ -159,6 +177,49 @@ fn lock_pin_compiles_what_is_not_pinned_and_touches_no_output() {
 }
 
 #[test]
+fn lock_pin_of_a_dated_toolchain_downloads_only_what_compiles() {
+    let mut sandbox = Sandbox::new();
+    let fake = Fake::new(&mut sandbox);
+    let tree = DistTree::builder()
+        .release(fake.release("2026-05-20"))
+        .write(&Packer::shared(), &sandbox.path("dist-root"))
+        .unwrap();
+    let server = FileServer::start(tree.root()).unwrap();
+    sandbox.set("SYSROOT_DIST_SERVER", &server.url());
+    let text = format!(
+        "[toolchain]\nchannel = \"nightly-2026-05-20\"\nhosts = [\"{HOST}\"]\n\
+         components = [\"clippy\"]\n[targets.{RISCV}]\n[targets.{THUMB}]\nstrategy = \"build\"\n"
+    );
+    let project = sandbox.project("p", &text);
+    sandbox.run(&project, &["lock", "--pin"]).exits(0);
+    assert_eq!((pins(&project).len(), fake.compiled("alloc")), (1, 1));
+    assert!(!project.join(".sysroot").exists());
+    let list = sandbox
+        .run(&project, &["--json", "cache", "list"])
+        .exits(0)
+        .json();
+    let entries = list["entries"].as_array().unwrap().iter();
+    let names: Vec<&str> = entries
+        .map(|entry| entry["name"].as_str().unwrap())
+        .collect();
+    let inputs = ["cargo", "rust-std", "rustc"].map(|name| format!("{name}-{HOST}"));
+    let expected = [&inputs[0], "rust-src", &inputs[1], &inputs[2], THUMB];
+    assert_eq!(names, expected);
+    // The rebuild needs those inputs, and nothing of the network.
+    let asked = server.requests().len();
+    let rebuild = ["verify", "--rebuild"];
+    let said = sandbox.run(&project, &rebuild).exits(0);
+    said.mentions("compiled again to the pinned tree");
+    assert_eq!(fake.compiled("alloc"), 2);
+    assert_eq!(server.requests().len(), asked);
+    fs::remove_dir_all(sandbox.cache()).unwrap();
+    let said = sandbox.run(&project, &rebuild).exits(1);
+    said.mentions("rust-src: not in the store")
+        .mentions("sysroot sync");
+    assert_eq!(fake.compiled("alloc"), 2);
+}
+
+#[test]
 fn lock_pin_makes_a_damaged_tree_anew_before_it_pins_it() {
     let (sandbox, fake, project) = pinned();
     let pin = pins(&project).remove(0);
@@ -190,7 +251,18 @@ fn case_123_verify_rebuild_names_the_file_the_member_and_the_section() {
     let said = sandbox.run(&project, &rebuild).exits(0);
     said.mentions("compiled again to the pinned tree")
         .mentions(&pins(&project)[0]);
-    assert_eq!(fake.compiled("core"), 2);
+    // In another place and with one job, so with one thread in the compiler.
+    let commands = fake.commands("core");
+    let threads = |command: &str| command.contains("-Zthreads=");
+    assert_eq!(
+        commands.iter().map(|c| threads(c)).collect::<Vec<_>>(),
+        [true, false]
+    );
+    let place = |command: &str| -> usize {
+        let mut words = command.split(' ').skip_while(|word| *word != "--out-dir");
+        words.nth(1).unwrap().len()
+    };
+    assert_ne!(place(&commands[0]), place(&commands[1]), "{commands:?}");
     // Neither the store nor the output has anything new but logs and locks.
     let after = snapshot(&sandbox.cache());
     let news = after
@@ -227,6 +299,33 @@ fn case_123_verify_rebuild_names_the_file_the_member_and_the_section() {
     assert_eq!(snapshot(&project.join(".sysroot")), output);
     // The stored tree is still the pinned one.
     sandbox.run(&project, &["verify", "--deep"]).exits(0);
+}
+
+#[test]
+fn a_changed_byte_of_a_real_library_is_found_in_its_section() {
+    let dir = PathBuf::from("/usr/lib/rustlib").join(HOST).join("lib");
+    let mut names = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let is_core = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("libcore-") && path.extension().is_some_and(|e| e == "rlib")
+    };
+    let library = fs::read(names.find(is_core).unwrap()).unwrap();
+    let mut sections = BTreeSet::new();
+    for part in 1..10 {
+        let mut changed = library.clone();
+        changed[library.len() / 10 * part] ^= 1;
+        let place = sysroot::diff::compare(&library, &changed).unwrap();
+        let member = place.member.unwrap();
+        assert!(
+            member.contains(".rcgu.") || member == "lib.rmeta" || member.starts_with("table"),
+            "{member}"
+        );
+        sections.extend(place.section);
+    }
+    let named = sections.iter().filter(|name| name.starts_with('.'));
+    assert!(named.count() > 1, "{sections:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod hostile;
 mod lock;
 mod output;
 mod processes;
+mod provenance;
 mod read_only;
 mod rest;
 #[cfg(feature = "fault-injection")]
