@@ -89,9 +89,18 @@ impl Store {
                 continue;
             }
             let path = lock_path.with_extension("");
-            fs::create_private_dir_all(&path)?;
+            let made = fs::create_private_dir(&path).and_then(|()| fs::open_dir(&path));
+            let dir = match made {
+                Ok(dir) => dir,
+                Err(e) => {
+                    // The error to tell is the first one; a sweep takes the rest.
+                    let _ = fs::remove_dir_if_empty(&path);
+                    let _ = fs::remove_file(&lock_path);
+                    return Err(e.into());
+                }
+            };
             return Ok(Staging {
-                dir: fs::open_dir(&path)?,
+                dir,
                 path,
                 lock_path,
                 _lock: lock,

@@ -230,11 +230,15 @@ pub fn read_text_if_exists(path: &Path, limit: u64) -> Result<Option<String>> {
     }
 }
 
-/// Files up to this size are hashed from one buffer; larger ones are mapped
-/// and hashed by all processors.
+/// Files up to this size are hashed by one processor; larger ones by all.
 const SMALL: u64 = 1 << 20;
+/// How much of a large file is in memory at a time, in bytes.
+const PIECE: u64 = 4 << 20;
 
 /// The BLAKE3 of a regular file of about `size` bytes, links not followed.
+///
+/// The file is read, not mapped: where a mapped file cannot be read, or becomes
+/// shorter meanwhile, the process dies by a signal instead of getting an error.
 pub fn hash(path: &Path, size: u64) -> Result<FileDigest> {
     let mut file = open_no_follow(path)?;
     let mut hasher = blake3::Hasher::new();
@@ -242,10 +246,17 @@ pub fn hash(path: &Path, size: u64) -> Result<FileDigest> {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         at("read", path, file.read_to_end(&mut bytes))?;
         hasher.update(&bytes);
-    } else {
-        at("read", path, hasher.update_mmap_rayon(path).map(|_| ()))?;
+        return Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()));
     }
-    Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()))
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(PIECE)).unwrap_or(0));
+    loop {
+        bytes.clear();
+        let mut piece = (&file).take(PIECE);
+        if at("read", path, piece.read_to_end(&mut bytes))? == 0 {
+            return Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()));
+        }
+        hasher.update_rayon(&bytes);
+    }
 }
 
 /// The metadata of the path itself, links not followed; `None` if it does not exist.

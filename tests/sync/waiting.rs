@@ -393,15 +393,14 @@ fn case_109_a_reader_never_sees_a_mix_of_old_and_new() {
         let writer = scope.spawn(|| (0..30).for_each(sync));
         while !writer.is_finished() {
             let files = read_by_handle(&place).unwrap_or_default();
-            match whole.iter().position(|whole| *whole == files) {
-                Some(which) => seen[which] += 1,
-                // An old one that is being removed has less and less in it.
-                None => {
-                    let part = |whole: &Vec<_>| files.iter().all(|file| whole.contains(file));
-                    assert!(whole.iter().any(part), "a mix: {files:?}");
-                    going += 1;
-                }
+            if let Some(which) = whole.iter().position(|whole| *whole == files) {
+                seen[which] += 1;
+                continue;
             }
+            // An old one that is being removed has less and less in it.
+            let part = |whole: &Vec<_>| files.iter().all(|file| whole.contains(file));
+            assert!(whole.iter().any(part), "a mix: {files:?}");
+            going += 1;
         }
         writer.join().unwrap();
     });

@@ -110,13 +110,22 @@ fn case_093_a_stored_file_that_cannot_be_read_is_no_short_file() {
         let trees = fs::read_dir(bed.sandbox.cache().join("trees")).unwrap();
         let mut paths = trees.map(|tree| tree.unwrap().path().join(&file));
         let path = paths.find(|path| path.exists()).unwrap();
-        super::bed::erase(&bed.dir("p").join(".sysroot"));
         let script = format!(
             "exec strace -f -qq -o /dev/null -P '{}' \
-             -e inject=read,pread64,copy_file_range,sendfile:error=EIO $SYSROOT sync",
+             -e inject=read,pread64,copy_file_range,sendfile:error=EIO $SYSROOT",
             path.display()
         );
-        shell(&bed, &script).exits(9).mentions("Input/output error");
+        let said = shell(&bed, &format!("{script} verify --deep"));
+        assert!(
+            matches!(said.code, 5 | 9),
+            "{} {}{}",
+            said.code,
+            said.out,
+            said.err
+        );
+        super::bed::erase(&bed.dir("p").join(".sysroot"));
+        let said = shell(&bed, &format!("{script} sync"));
+        said.exits(9).mentions("Input/output error");
         assert!(
             path.exists(),
             "a disk that fails is no reason to throw away"
