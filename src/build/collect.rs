@@ -1,7 +1,7 @@
 //! From cargo's target directory to a tree: copies the compiled libraries
 //! below `lib/rustlib/<target>/lib`, hashing them on the way.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -85,7 +85,7 @@ fn copy(file: &Wanted<'_>, base: &str, out: &Path) -> Result<Entry, BuildError> 
             break;
         };
         hasher.update(bytes);
-        fs::at("write", &to, copy.write_all(bytes))?;
+        fs::write_all(&mut copy, &to, bytes)?;
         size += bytes.len() as u64;
     }
     fs::set_read_only(&to, false)?;

@@ -8,7 +8,10 @@ use crate::events::{Cancel, Cancelled};
 /// which also stops everything, only less politely.
 #[cfg(unix)]
 pub(super) fn watch(cancel: &Cancel) {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+    // With a handler a write over the limit is an error that can be told; the
+    // default is to die.
+    let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
     let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) else {
         return;
     };

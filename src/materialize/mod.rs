@@ -21,8 +21,9 @@ pub use link::{LinkMode, PlaceError};
 pub use stamps::Stamps;
 pub use state::{AreaState, Inputs, STATE_FILE, State, StateFile};
 
-use crate::events::{Cancel, Cancelled};
+use crate::events::{Cancel, Cancelled, Observer};
 use crate::sys::fs::{self, FsError};
+use crate::sys::lock::{LockError, Wish, wait};
 use crate::types::{Class, Diagnostic, Listing, RelPath, TreeDigest};
 
 /// The output could not be brought into its state.
@@ -48,6 +49,9 @@ pub enum MaterializeError {
     /// Something in the output that must be a directory is none.
     #[error("`{}` is not a directory", .0.display())]
     NotADirectory(PathBuf),
+    /// Another process works on the output for too long.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The user stopped the work.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -59,6 +63,7 @@ impl Diagnostic for MaterializeError {
             Self::Fs(e) => e.class(),
             Self::Damaged { .. } => Class::Integrity,
             Self::Foreign(_) | Self::NotADirectory(_) => Class::FileSystem,
+            Self::Lock(e) => e.class(),
             Self::Cancelled(e) => e.class(),
         }
     }
@@ -71,6 +76,7 @@ impl Diagnostic for MaterializeError {
                 "move `{}` away and run `sysroot sync` again",
                 path.display()
             )),
+            Self::Lock(e) => e.hint(),
             Self::Cancelled(_) => None,
         }
     }
@@ -82,6 +88,8 @@ pub type Result<T, E = MaterializeError> = std::result::Result<T, E>;
 /// The file by which an output directory is known to be ours; git reads it.
 const MARKER: &str = ".gitignore";
 const MARKER_TEXT: &str = "# Made by sysroot; run `sysroot sync`.\n*\n";
+/// The lock of those who change an output.
+const LOCK: &str = ".lock";
 /// The prefix of staging directories inside the output.
 const STAGE_PREFIX: &str = ".stage-";
 
@@ -122,7 +130,7 @@ impl Output {
     ///
     /// A directory, file or link of that name that sysroot did not make is
     /// refused: what a checkout brings along must not decide where we write.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, observer: &dyn Observer, cancel: &Cancel) -> Result<Self> {
         match fs::metadata_if_exists(path)? {
             None => {
                 fs::create_dir_all(path)?;
@@ -138,7 +146,12 @@ impl Output {
             }
             Some(_) => return Err(MaterializeError::Foreign(path.to_owned())),
         }
-        let lock = lock(&path.join(".lock"))?;
+        let wish = Wish {
+            path: &path.join(LOCK),
+            what: &path.display().to_string(),
+            doing: "syncing it",
+        };
+        let lock = wait(wish, &fs::open_or_create, observer, cancel)?;
         let output = Self {
             path: path.to_owned(),
             _lock: lock,
@@ -158,11 +171,13 @@ impl Output {
     ) -> Result<(BTreeMap<RelPath, AreaState>, Applied)> {
         let mut states = BTreeMap::new();
         let mut applied = Applied::default();
+        let believed = known.is_of_this_boot();
         for area in desired.areas {
             cancel.check()?;
             let digest = area.digest();
             below_checked(&self.path, &area.path)?;
-            if let Some(state) = self.find_in_place(area, digest, known)? {
+            let state = known.areas.get(&area.path).filter(|_| believed);
+            if let Some(state) = self.find_in_place(area, digest, state)? {
                 states.insert(area.path.clone(), state);
                 continue;
             }
@@ -183,7 +198,7 @@ impl Output {
             let kept = known
                 .areas
                 .iter()
-                .filter(|(path, _)| !states.contains_key(*path));
+                .filter(|(path, _)| believed && !states.contains_key(*path));
             let kept: Vec<_> = kept
                 .map(|(path, area)| (path.clone(), area.clone()))
                 .collect();
@@ -197,9 +212,9 @@ impl Output {
         &self,
         area: &Area,
         digest: AreaDigest,
-        known: &State,
+        known: Option<&AreaState>,
     ) -> Result<Option<AreaState>> {
-        match known.areas.get(&area.path) {
+        match known {
             Some(state) if state.digest == digest && state.is_untouched(&self.path) => {
                 Ok(Some(state.clone()))
             }
@@ -222,10 +237,7 @@ impl Output {
         store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
         applied: &mut Applied,
     ) -> Result<()> {
-        let made = tempfile::Builder::new()
-            .prefix(STAGE_PREFIX)
-            .tempdir_in(&self.path);
-        let stage = fs::at("create a directory in", &self.path, made)?;
+        let stage = fs::Scratch::new(&self.path, STAGE_PREFIX)?;
         // Owners look into it, and it moves into a place others may read.
         fs::set_mode(stage.path(), 0o755)?;
         match &area.content {
@@ -245,7 +257,7 @@ impl Output {
         let place = below_checked(&self.path, &area.path)?;
         swap(&area.path.below(stage.path()), &place)?;
         applied.replaced.push(area.path.clone());
-        fs::remove_dir_all(&stage.keep())?;
+        stage.remove()?;
         Ok(())
     }
 
@@ -257,7 +269,10 @@ impl Output {
     ) -> Result<()> {
         for area in present_areas(&self.path)? {
             if !wanted.contains_key(&area) {
-                remove(&area.below(&self.path))?;
+                // Taken away whole, so that nobody ever sees a part of it.
+                let stage = fs::Scratch::new(&self.path, STAGE_PREFIX)?;
+                fs::rename(&area.below(&self.path), &stage.path().join("old"))?;
+                stage.remove()?;
                 applied.removed.push(area);
             }
         }
@@ -283,20 +298,6 @@ fn is_being_made(path: &Path) -> Result<bool> {
         let name = name.to_string_lossy();
         name == MARKER || name.starts_with(&staged)
     }))
-}
-
-/// Waits for the right to change an output.
-fn lock(path: &Path) -> Result<Option<std::fs::File>> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    }
-    let file = fs::at("open", path, options.open(path))?;
-    // A file system without locks costs work done twice, not a wrong result.
-    Ok(file.lock().is_ok().then_some(file))
 }
 
 /// The place of a path below a directory, whose parents are made and checked

@@ -6,13 +6,14 @@
 //! looked at twice, copied or sorted. After them come
 //!
 //! ```text
-//! "sysroot-state 2\n"
+//! "sysroot-state 3\n"
 //! lock, host, link mode   each with a byte in front: 1 if there is one, else 0
 //! trees                   their number, 32 bytes each
 //! inputs                  a byte; version, machine, BLAKE3 of the manifest,
 //!                         number of specs, path and BLAKE3 of each,
 //!                         number of targets, name of each
 //! watched                 stamps
+//! boot                    a byte; the system's run during which it was written
 //! areas                   their number; path, digest and stamps of each, by path
 //! ```
 //!
@@ -35,7 +36,7 @@ pub const STATE_FILE: &str = ".state";
 /// The largest state file we read.
 const MAX_STATE: u64 = 64 << 20;
 /// The format of the state file; another one counts as no state at all.
-const MAGIC: &[u8; 16] = b"sysroot-state 2\n";
+const MAGIC: &[u8; 16] = b"sysroot-state 3\n";
 /// The length of the authentication code.
 const CODE: usize = 32;
 
@@ -55,6 +56,9 @@ pub struct State {
     pub inputs: Option<Inputs>,
     /// Files outside the output that it depends on: the system's toolchain.
     pub watched: Stamps,
+    /// The boot during which it was written. Files of an output are not
+    /// flushed, so after a power cut metadata alone proves nothing.
+    pub boot: Option<String>,
     /// The areas by path.
     pub areas: BTreeMap<RelPath, AreaState>,
 }
@@ -85,6 +89,12 @@ pub struct AreaState {
 }
 
 impl State {
+    /// Whether the system has run since this was written; if not, what was
+    /// written then may not have reached the disk.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.boot == fs::boot()
+    }
+
     /// Whether every area is as it was left and there is no other, judged by
     /// metadata; up to `threads` look at the same time.
     pub fn is_untouched(&self, output: &Path, threads: usize) -> bool {
@@ -109,6 +119,7 @@ impl State {
             trees,
             inputs,
             watched,
+            boot,
             areas,
         } = self;
         let mut to = Writer::default();
@@ -122,6 +133,7 @@ impl State {
         }
         to.option(inputs.as_ref(), |to, inputs| inputs.encode(to));
         to.bytes(&watched.0);
+        to.option(boot.as_ref(), |to, boot| to.bytes(boot.as_bytes()));
         to.number(areas.len() as u64);
         for (path, area) in areas {
             to.bytes(path.as_str().as_bytes());
@@ -202,6 +214,7 @@ struct Parsed<'a> {
     trees: Vec<TreeDigest>,
     inputs: Option<Inputs>,
     watched: &'a [u8],
+    boot: Option<String>,
     areas: Vec<(&'a str, AreaDigest, &'a [u8])>,
 }
 
@@ -229,6 +242,7 @@ impl StateFile {
         }
         let inputs = from.option(Inputs::decode)?;
         let watched = from.bytes()?;
+        let boot = from.option(|from| from.text().map(str::to_owned))?;
         let mut areas = Vec::new();
         for _ in 0..from.number()? {
             let path = from.text()?;
@@ -242,6 +256,7 @@ impl StateFile {
             trees,
             inputs,
             watched,
+            boot,
             areas,
         })
     }
@@ -261,6 +276,7 @@ impl StateFile {
             trees: parsed.trees,
             inputs: parsed.inputs,
             watched: Stamps(parsed.watched.to_vec()),
+            boot: parsed.boot,
             areas,
         })
     }
@@ -272,16 +288,20 @@ impl StateFile {
         parsed.lock.zip(parsed.inputs)
     }
 
-    /// Whether every area is as it was left and there is no other, judged by
-    /// metadata; up to `threads` look at the same time.
+    /// Whether it was written since the system started, every area is as it
+    /// was left and there is no other, judged by metadata; up to `threads` look
+    /// at the same time.
     pub fn is_untouched(&self, output: &Path, threads: usize) -> bool {
-        self.parse().is_some_and(|parsed| {
-            let areas = parsed
-                .areas
-                .iter()
-                .map(|(path, _, stamps)| (*path, *stamps));
-            untouched(output, areas, parsed.watched, threads)
-        })
+        let parsed = self.parse();
+        parsed
+            .filter(|parsed| parsed.boot == fs::boot())
+            .is_some_and(|parsed| {
+                let areas = parsed
+                    .areas
+                    .iter()
+                    .map(|(path, _, stamps)| (*path, *stamps));
+                untouched(output, areas, parsed.watched, threads)
+            })
     }
 }
 
@@ -321,6 +341,7 @@ mod tests {
                 targets: vec!["my-os".parse().unwrap()],
             }),
             watched: Stamps(vec![5]),
+            boot: Some("one".to_owned()),
             areas: BTreeMap::from([
                 ("bin".parse().unwrap(), area(6)),
                 ("lib/rustlib/my-os".parse().unwrap(), area(7)),
@@ -350,7 +371,7 @@ mod tests {
         }
         assert_eq!(file(&[&*bytes, b"x"].concat()).state(), None);
         let mut other = bytes;
-        other[14] = b'3';
+        other[14] = b'4';
         assert_eq!(file(&other).state(), None, "another version");
     }
 }

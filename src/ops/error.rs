@@ -121,6 +121,9 @@ pub enum OpsError {
         /// Where the link leads.
         path: PathBuf,
     },
+    /// Somebody else wrote the lock while we resolved.
+    #[error("`{}` changed while it was being resolved; it was left alone", .0.display())]
+    LockChanged(PathBuf),
     /// There is no lock although one must not be written.
     #[error("there is no `{}`", .0.display())]
     MissingLock(PathBuf),
@@ -336,6 +339,7 @@ impl Diagnostic for OpsError {
             Self::ForeignManifest { .. } => Class::Trust,
             Self::MissingLock(_)
             | Self::StaleLock { .. }
+            | Self::LockChanged(_)
             | Self::WouldChange(_)
             | Self::OutputDiffers(_)
             | Self::NoSuchTree(_)
@@ -384,6 +388,7 @@ impl Diagnostic for OpsError {
             }
             Self::SpecOutside { .. } => "copy the spec into the project",
             Self::MissingLock(_) => "run `sysroot lock` and commit the file",
+            Self::LockChanged(_) => "run the same command again",
             Self::StaleLock { .. } | Self::WouldChange(_) => {
                 "run `sysroot lock` and commit the result"
             }

@@ -91,6 +91,7 @@ pub fn lock(
     options: LockOptions,
 ) -> Result<LockReport, OpsError> {
     let LockOptions { mode, refresh, .. } = options;
+    let before_text = project.lock_text();
     let old = read_old(cx, project, mode)?;
     let differences = old.file.as_ref().map(|old| project.differences(&old.lock));
     let is_system = project.manifest.channel == Channel::System;
@@ -137,14 +138,39 @@ pub fn lock(
     if mode == LockMode::Check {
         return Err(OpsError::WouldChange(project.files.lock.clone()));
     }
-    if mode == LockMode::Write {
-        fs::replace(&project.files.lock, text.as_bytes())?;
+    if mode == LockMode::Write
+        && let Some(file) = replace_unchanged(project, before_text.as_deref(), &text)?
+    {
+        return Ok(LockReport {
+            status: LockStatus::Fresh,
+            file,
+            age_in_days,
+        });
     }
     Ok(LockReport {
         status,
         file: LockFile { lock: new, text },
         age_in_days,
     })
+}
+
+/// Writes the lock, unless somebody else wrote it since it was read: resolving
+/// takes a while, and theirs may be the same answer with pins, which is then
+/// returned, or one to a newer question.
+fn replace_unchanged(
+    project: &Project,
+    before: Option<&str>,
+    text: &str,
+) -> Result<Option<LockFile>, OpsError> {
+    let now = project.lock_text();
+    if now.as_deref() != before && now.as_deref() != Some(text) {
+        return match project.read_lock()? {
+            Some(file) if project.differences(&file.lock).is_empty() => Ok(Some(file)),
+            _ => Err(OpsError::LockChanged(project.files.lock.clone())),
+        };
+    }
+    fs::replace(&project.files.lock, text.as_bytes())?;
+    Ok(None)
 }
 
 /// The error of a lock without the signature that the user's policy requires.

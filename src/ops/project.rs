@@ -241,6 +241,13 @@ impl Project {
         Ok(Some(LockFile { lock, text }))
     }
 
+    /// The lock's text as it stands, whatever it is; `None` if there is none.
+    pub fn lock_text(&self) -> Option<String> {
+        fs::read_text_if_exists(&self.files.lock, MAX_LOCK)
+            .ok()
+            .flatten()
+    }
+
     /// Where the manifest and a lock disagree.
     pub fn differences(&self, lock: &Lock) -> Vec<Difference> {
         differences(&self.manifest, &self.spec_digests(), lock)

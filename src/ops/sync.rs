@@ -20,6 +20,7 @@ use crate::materialize::{
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::remote::Patience;
 use crate::store::{Root, Store, StoreError, TreeFault};
+use crate::sys::fs;
 use crate::types::{RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
@@ -109,7 +110,9 @@ pub fn sync(
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(cx, &project.files, &file, &host, state.as_ref()) {
+    if is_untouched(cx, &project.files, &file, &host, state.as_ref())
+        && state.is_some_and(|state| state.is_of_this_boot())
+    {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
@@ -308,6 +311,7 @@ fn materialize(
     report.link_mode = applied.link_mode;
     let is_whole = options.targets.is_none();
     let mut state = State {
+        boot: fs::boot(),
         lock: is_whole.then(|| file.digest()),
         host: Some(host.clone()),
         link_mode: report.link_mode.or(known.link_mode),
@@ -353,7 +357,7 @@ fn apply(
     wanted: &Wanted,
     options: &SyncOptions,
 ) -> Result<(States, Applied, Output, State), OpsError> {
-    let output = Output::open(&project.files.output)?;
+    let output = Output::open(&project.files.output, cx.observer, cx.cancel)?;
     let known = cx.state(&project.files.output).unwrap_or_default();
     let desired = Desired {
         areas: &wanted.areas,

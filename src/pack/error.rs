@@ -121,13 +121,13 @@ impl Diagnostic for PackError {
             }
             Self::Fs(error) => error.hint(),
             Self::Write(error) => error.hint(),
+            Self::Output(error) => crate::sys::fs::hint(error),
             Self::Malformed { .. }
             | Self::OtherTree { .. }
             | Self::Content { .. }
             | Self::TooLarge { .. }
             | Self::Decode(_)
             | Self::Input(_)
-            | Self::Output(_)
             | Self::Cancelled(_) => None,
         }
     }

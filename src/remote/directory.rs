@@ -45,27 +45,33 @@ impl Directory {
     ) -> Result<Put, FsError> {
         let directory = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(directory)?;
-        let made = tempfile::Builder::new()
-            .prefix(".incoming-")
-            .make_in(directory, |path| fs::create_new(path).map_err(|e| e.source));
-        let mut staged = fs::at("create a file in", directory, made)?;
-        let staged_path = staged.path().to_owned();
-        fill(staged.as_file_mut(), &staged_path)?;
-        fs::set_mode(&staged_path, 0o644)?;
-        fs::sync_file(staged.as_file(), &staged_path)?;
-        let put = match writing {
-            Writing::New => match fs::rename_new(&staged_path, path)? {
-                Renamed::Done => Put::Done,
-                Renamed::Exists => Put::Exists,
-            },
-            Writing::Replace => {
-                fs::rename(&staged_path, path)?;
-                Put::Done
-            }
-        };
+        let (staged_path, mut staged) =
+            fs::create_unique(directory, ".incoming-", "", fs::create_new)?;
+        let filled = fill(&mut staged, &staged_path)
+            .and_then(|()| fs::set_mode(&staged_path, 0o644))
+            .and_then(|()| fs::sync_file(&staged, &staged_path));
+        let put = filled.and_then(|()| place(&staged_path, path, writing));
+        if !matches!(put, Ok(Put::Done)) {
+            // The error to tell is the first one.
+            let _ = fs::remove_file(&staged_path);
+        }
         fs::sync_dir(directory)?;
-        Ok(put)
+        put
     }
+}
+
+/// Gives a written file its name.
+fn place(staged: &Path, path: &Path, writing: Writing) -> Result<Put, FsError> {
+    Ok(match writing {
+        Writing::New => match fs::rename_new(staged, path)? {
+            Renamed::Done => Put::Done,
+            Renamed::Exists => Put::Exists,
+        },
+        Writing::Replace => {
+            fs::rename(staged, path)?;
+            Put::Done
+        }
+    })
 }
 
 fn is_absent(error: &FsError) -> bool {

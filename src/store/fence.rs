@@ -6,17 +6,19 @@
 //! So whatever a collector sees unused is used by nobody, and nobody looks up
 //! what is about to go.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::ErrorKind;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::key_lock::{GIVE_UP_AFTER, POLL, TELL_AFTER};
 use super::{Result, Store, StoreError};
 use crate::events::{Cancel, Event, Observer};
 use crate::sys::fs;
+use crate::sys::lock::{GIVE_UP_AFTER, Patience};
 
 /// The lock's name below `locks/`. It is never removed.
 pub(super) const NAME: &str = "use";
+/// What it is for, in messages.
+const WHAT: &str = "the store";
 
 /// Keeps collectors away until dropped.
 #[derive(Debug)]
@@ -48,26 +50,31 @@ impl Store {
     /// where there are none, and what vanishes from a cache that only others
     /// write to is noticed when it is read.
     pub fn begin_use(&self, observer: &dyn Observer, cancel: &Cancel) -> Result<InUse> {
-        let begun = Instant::now();
-        let mut told = false;
+        let mut patience = Patience::new(GIVE_UP_AFTER);
         let Some(file) = self.open_fence(true)? else {
             return Ok(InUse { _file: None });
         };
         loop {
-            match file.try_lock_shared() {
-                Ok(()) => return Ok(InUse { _file: Some(file) }),
-                Err(TryLockError::Error(e)) => {
+            match fs::try_lock_shared(&file, &self.fence()) {
+                Ok(true) => return Ok(InUse { _file: Some(file) }),
+                Ok(false) => {}
+                Err(e) => {
                     observer.event(Event::Warning(format!(
-                        "the cache is used without file locks ({e}): work may be done twice, and \
-                         nothing is collected"
+                        "the cache is used without file locks ({}): work may be done twice, and \
+                         nothing is collected",
+                        e.source
                     )));
                     return Ok(InUse { _file: None });
                 }
-                Err(TryLockError::WouldBlock) => {}
             }
             let holder = "a process that collects garbage".to_owned();
-            wait(&mut told, begun, GIVE_UP_AFTER, holder, observer, cancel)?;
+            patience.turn(WHAT, holder, observer, cancel)?;
         }
+    }
+
+    /// The lock's file.
+    fn fence(&self) -> std::path::PathBuf {
+        self.layout().locks().join(NAME)
     }
 
     /// Like [`Store::begin_use`] for those who only look: makes no lock where
@@ -75,7 +82,7 @@ impl Store {
     pub fn look(&self) -> InUse {
         let file = self.open_fence(false).ok().flatten();
         InUse {
-            _file: file.filter(|file| file.try_lock_shared().is_ok()),
+            _file: file.filter(|file| fs::try_lock_shared(file, &self.fence()).unwrap_or(false)),
         }
     }
 
@@ -95,10 +102,10 @@ impl Store {
             return Err(read_only());
         }
         let file = self.open_fence(true)?.ok_or_else(read_only)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Attempt::Alone(Alone { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(Attempt::Busy),
-            Err(TryLockError::Error(e)) => Err(no_locks(e.to_string())),
+        match fs::try_lock(&file, &self.fence()) {
+            Ok(true) => Ok(Attempt::Alone(Alone { _file: file })),
+            Ok(false) => Ok(Attempt::Busy),
+            Err(e) => Err(no_locks(e.source.to_string())),
         }
     }
 
@@ -109,14 +116,13 @@ impl Store {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<Alone> {
-        let begun = Instant::now();
-        let mut told = false;
+        let mut patience = Patience::new(limit);
         loop {
             match self.try_alone()? {
                 Attempt::Alone(alone) => return Ok(alone),
                 Attempt::Busy => {
                     let holder = "projects that are being synchronised".to_owned();
-                    wait(&mut told, begun, limit, holder, observer, cancel)?;
+                    patience.turn(WHAT, holder, observer, cancel)?;
                 }
             }
         }
@@ -125,7 +131,7 @@ impl Store {
     /// The lock's file; `None` where there is none and none can be made, or
     /// where it cannot be opened.
     fn open_fence(&self, make: bool) -> Result<Option<File>> {
-        let path = self.layout().locks().join(NAME);
+        let path = self.fence();
         let opened = fs::open_no_follow(&path);
         let made = match opened {
             Err(e) if e.source.kind() == ErrorKind::NotFound && make => {
@@ -154,33 +160,6 @@ impl Store {
     }
 }
 
-/// One turn of waiting for the fence.
-fn wait(
-    told: &mut bool,
-    begun: Instant,
-    limit: Duration,
-    holder: String,
-    observer: &dyn Observer,
-    cancel: &Cancel,
-) -> Result<()> {
-    cancel.check()?;
-    let waited = begun.elapsed();
-    if waited >= limit {
-        return Err(StoreError::Busy {
-            what: "the store".to_owned(),
-            holder,
-            seconds: waited.as_secs(),
-        });
-    }
-    if !*told && waited > TELL_AFTER {
-        let task = "the store".to_owned();
-        observer.event(Event::Waiting { task, holder });
-        *told = true;
-    }
-    std::thread::sleep(POLL);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,7 +177,7 @@ mod tests {
         assert!(matches!(store.try_alone().unwrap(), Attempt::Busy));
         let limit = Duration::from_millis(60);
         let busy = store.wait_alone(limit, &silent, &cancel).unwrap_err();
-        assert!(matches!(busy, StoreError::Busy { .. }), "{busy}");
+        assert!(matches!(busy, StoreError::Lock(_)), "{busy}");
         drop(second);
         let alone = store.wait_alone(limit, &silent, &cancel).unwrap();
         let waits = std::thread::scope(|scope| {

@@ -158,6 +158,7 @@ impl Store {
 fn read_all<T: DeserializeOwned + Send>(dir: &Path) -> Result<Vec<T>> {
     Ok(fs::list(dir)?
         .into_par_iter()
+        .filter(|name| !fs::is_staged(name))
         .filter_map(|name| read(&dir.join(name)))
         .collect())
 }

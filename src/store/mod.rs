@@ -40,6 +40,7 @@ pub use usage::{EPOCH_OF_TRUST, Usage};
 
 use crate::events::Cancelled;
 use crate::sys::fs::{self, FsError};
+use crate::sys::lock::LockError;
 use crate::types::{Class, Diagnostic, TreeDigest};
 
 /// The store could not do what was asked.
@@ -105,16 +106,9 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
-    /// Another process held a key for too long.
-    #[error("waited {seconds} s for `{what}`, which {holder} is working on")]
-    Busy {
-        /// What the lock is for.
-        what: String,
-        /// Who holds it, as far as known.
-        holder: String,
-        /// How long we waited.
-        seconds: u64,
-    },
+    /// There is no lock to be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The user stopped the work.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -131,7 +125,7 @@ impl Diagnostic for StoreError {
             Self::NameTaken { is_link: true, .. } => Class::Trust,
             Self::NameTaken { is_link: false, .. } => Class::Integrity,
             Self::NotADirectory { .. } | Self::NoLocks { .. } => Class::FileSystem,
-            Self::Busy { .. } => Class::Busy,
+            Self::Lock(e) => e.class(),
             Self::Cancelled(e) => e.class(),
         }
     }
@@ -148,6 +142,7 @@ impl Diagnostic for StoreError {
                 path.display()
             )),
             Self::WritableByOthers { path, .. } => Some(format!("chmod go-w '{}'", path.display())),
+            Self::Lock(e) => e.hint(),
             Self::ForeignGroup { .. } => Some(
                 "ask to be added to the group, or set SYSROOT_CACHE_DIR to a directory of your own"
                     .to_owned(),
@@ -162,7 +157,6 @@ impl Diagnostic for StoreError {
                  remove the cache directory as a whole"
                     .to_owned(),
             ),
-            Self::Busy { .. } => Some("run the same command again once it is done".to_owned()),
             Self::Cancelled(_) => None,
         }
     }

@@ -191,7 +191,10 @@ impl Store {
     pub fn roots(&self) -> Result<Vec<Root>> {
         let dir = self.layout().roots();
         let names = fs::list(&dir)?.into_par_iter();
-        Ok(names.filter_map(|name| read(&dir.join(name))).collect())
+        Ok(names
+            .filter(|name| !fs::is_staged(name))
+            .filter_map(|name| read(&dir.join(name)))
+            .collect())
     }
 
     /// Forgets a project.

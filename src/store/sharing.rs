@@ -149,8 +149,7 @@ impl Store {
     /// Makes the versioned directory of a group cache with all that is in it,
     /// so that no member ever meets a directory of another one's mode.
     pub(super) fn make_group_root(&self, cache: &Path) -> Result<()> {
-        let made = tempfile::Builder::new().prefix(".new-").tempdir_in(cache);
-        let staged = fs::at("create a directory in", cache, made)?;
+        let staged = fs::Scratch::new(cache, ".new-")?;
         let version = self.layout().root().file_name().unwrap_or_default();
         let root = staged.path().join(version);
         let new = Layout::in_root(root.clone());
@@ -159,8 +158,7 @@ impl Store {
         }
         // Finding the name taken is success.
         fs::rename_new(&root, self.layout().root())?;
-        fs::remove_dir_all(&staged.keep())?;
-        Ok(())
+        Ok(staged.remove()?)
     }
 
     /// Checks a group cache's directories: one that a member replaced by a

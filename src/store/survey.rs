@@ -247,7 +247,7 @@ impl Store {
             }
             // Whoever uses it holds its lock; without a file it is nobody's.
             let is_free = match fs::open_no_follow(&lock_path) {
-                Ok(lock) => lock.try_lock().is_ok(),
+                Ok(lock) => fs::try_lock(&lock, &lock_path).unwrap_or(false),
                 Err(e) => e.source.kind() == std::io::ErrorKind::NotFound,
             };
             if is_free {
@@ -298,13 +298,15 @@ impl Survey {
     }
 }
 
-/// `.name.XXXXXX`, as the file layer names what it is about to rename.
+/// `.name.new` or `.name.XXXXXXXX`, as the file layer names what it is about
+/// to rename.
 fn is_temporary(name: &std::ffi::OsStr) -> bool {
     let text = name.to_string_lossy();
-    let random = text
+    let parts = text
         .strip_prefix('.')
         .and_then(|rest| rest.rsplit_once('.'));
-    random.is_some_and(|(name, random)| !name.is_empty() && random.len() == 6)
+    let is_random = |end: &str| end.len() == 8 && end.bytes().all(|b| b.is_ascii_hexdigit());
+    parts.is_some_and(|(name, end)| !name.is_empty() && (end == "new" || is_random(end)))
 }
 
 fn is_hash(name: &std::ffi::OsStr) -> bool {

@@ -129,7 +129,7 @@ impl Store {
                 }
                 // A process that does not use trees may hold one.
                 LeftoverKind::Lock => match fs::open_no_follow(path) {
-                    Ok(lock) if lock.try_lock().is_err() => continue,
+                    Ok(lock) if !fs::try_lock(&lock, path).unwrap_or(false) => continue,
                     _ => fs::remove_file(path),
                 },
                 _ => fs::remove_file(path),

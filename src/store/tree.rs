@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::fence::InUse;
-use super::key_lock::is_still_at;
 use super::usage::Usage;
 use super::{Result, Store, StoreError};
 use crate::events::{Cancel, Silent};
 use crate::sys::fs::{self, Renamed};
+use crate::sys::lock::is_still_at;
 use crate::types::{Listing, TreeDigest};
 
 /// The extension of a staging directory's lock file.
@@ -21,6 +21,9 @@ const MAX_LISTING: u64 = 32 << 20;
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
+    /// Open since before anything was written, so that a flush learns of every
+    /// write that failed.
+    dir: std::fs::File,
     lock_path: PathBuf,
     /// Held for as long as the directory is in use, so that another process
     /// can tell it from what a killed one left behind.
@@ -77,28 +80,27 @@ impl Store {
         let tmp = self.layout().tmp();
         self.make_dir(&tmp)?;
         loop {
-            let made = tempfile::Builder::new()
-                .prefix("stage-")
-                .suffix(LOCK)
-                .make_in(&tmp, |path| fs::create_new(path).map_err(|e| e.source));
-            let (lock, lock_path) =
-                fs::at("create a file in", &tmp, made)?
-                    .keep()
-                    .map_err(|e| crate::sys::fs::FsError {
-                        operation: "keep",
-                        path: tmp.clone(),
-                        source: e.error,
-                    })?;
+            let (lock_path, lock) = fs::create_unique(&tmp, "stage-", LOCK, fs::create_new)?;
             // Whoever looks whether it is in use has it for a moment. Where the
             // file system has no locks, nothing is ever swept.
-            let _ = lock.lock();
+            let _ = fs::lock(&lock, &lock_path);
             if !is_still_at(&lock, &lock_path) {
                 // A sweep came between making and locking it: once more.
                 continue;
             }
             let path = lock_path.with_extension("");
-            fs::create_private_dir_all(&path)?;
+            let made = fs::create_private_dir(&path).and_then(|()| fs::open_dir(&path));
+            let dir = match made {
+                Ok(dir) => dir,
+                Err(e) => {
+                    // The error to tell is the first one; a sweep takes the rest.
+                    let _ = fs::remove_dir_if_empty(&path);
+                    let _ = fs::remove_file(&lock_path);
+                    return Err(e.into());
+                }
+            };
             return Ok(Staging {
+                dir,
                 path,
                 lock_path,
                 _lock: lock,
@@ -120,7 +122,7 @@ impl Store {
             let Ok(lock) = fs::open_no_follow(&lock_path) else {
                 continue;
             };
-            if lock.try_lock().is_ok() {
+            if fs::try_lock(&lock, &lock_path).unwrap_or(false) {
                 match fs::remove_dir_all(&lock_path.with_extension("")) {
                     // Another member's, who removes it himself.
                     Err(e) if is_denied(&e) && self.group.is_some() => continue,
@@ -151,7 +153,7 @@ impl Store {
         }
         if self.is_free(digest)? {
             self.share_tree(staging.path())?;
-            fs::sync_file_system(staging.path())?;
+            fs::sync_file_system_of(&staging.dir, staging.path())?;
             match fs::rename_new(staging.path(), &tree)? {
                 Renamed::Done => fs::sync_dir(&trees)?,
                 Renamed::Exists => {
@@ -226,15 +228,14 @@ impl Store {
         }
         let dir = self.layout().quarantine();
         self.make_dir(&dir)?;
-        let made = tempfile::Builder::new().prefix("tree-").tempdir_in(&dir);
-        let place = fs::at("create a directory in", &dir, made)?.keep();
-        match fs::rename(&tree, &place.join(digest.to_hex())) {
+        let place = fs::Scratch::new(&dir, "tree-")?;
+        match fs::rename(&tree, &place.path().join(digest.to_hex())) {
             // Where the file system has no locks, somebody may still be faster.
             Err(e) if e.source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e.into()),
             // The listing stays: it names no tree now, whoever publishes the
             // tree replaces a bad one, and may be doing so at this moment.
-            Ok(()) => Ok(Some(place)),
+            Ok(()) => Ok(Some(place.keep())),
         }
     }
 }

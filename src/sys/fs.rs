@@ -33,19 +33,67 @@ impl Diagnostic for FsError {
     }
 
     fn hint(&self) -> Option<String> {
-        let text = match self.source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space, or set SYSROOT_CACHE_DIR to another file system; then run the \
-                 same command again"
-            }
-            io::ErrorKind::PermissionDenied => "check who owns it and its mode",
-            io::ErrorKind::ReadOnlyFilesystem => {
-                "set SYSROOT_CACHE_DIR to a directory on a writable file system"
-            }
-            _ => return None,
-        };
-        Some(text.to_owned())
+        hint(&self.source)
     }
+}
+
+/// What to do about an error of the file system.
+pub fn hint(error: &io::Error) -> Option<String> {
+    let text = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or set SYSROOT_CACHE_DIR to another file system; then run the \
+                 same command again"
+        }
+        io::ErrorKind::PermissionDenied => "check who owns it and its mode",
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit on the size of a file (`ulimit -f`) and run the same command again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "set SYSROOT_CACHE_DIR to a directory on a writable file system"
+        }
+        _ if is_out_of_handles(error) => {
+            "raise the limit on open files (`ulimit -n`) and run the same command again"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+#[cfg(unix)]
+fn is_out_of_handles(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_out_of_handles(_error: &io::Error) -> bool {
+    false
+}
+
+/// What is left of the file system that holds a path, in words.
+#[cfg(unix)]
+fn room(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let existing = path.ancestors().find(|path| path.exists())?;
+    let device = fs::metadata(existing).ok()?.dev();
+    let same = |path: &&Path| fs::metadata(path).is_ok_and(|m| m.dev() == device);
+    let mount = existing.ancestors().take_while(same).last()?.display();
+    let about = rustix::fs::statvfs(existing).ok()?;
+    if about.f_files > 0 && about.f_favail == 0 {
+        let all = about.f_files;
+        return Some(format!(
+            "the file system at `{mount}` has no inode left of {all}"
+        ));
+    }
+    let mib = |blocks: u64| blocks.saturating_mul(about.f_frsize) >> 20;
+    let (free, all) = (mib(about.f_bavail), mib(about.f_blocks));
+    Some(format!(
+        "the file system at `{mount}` has {free} MiB left of {all}"
+    ))
+}
+
+#[cfg(not(unix))]
+fn room(_path: &Path) -> Option<String> {
+    None
 }
 
 /// Result of a file operation.
@@ -56,13 +104,41 @@ pub fn at<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Res
     result.map_err(|source| FsError {
         operation,
         path: path.to_owned(),
-        source,
+        source: with_room(path, source),
     })
 }
 
+/// Tells of a full file system where it is and what it is out of; now, because
+/// cleaning up makes room again.
+fn with_room(path: &Path, source: io::Error) -> io::Error {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    match source.kind() {
+        kind @ (StorageFull | QuotaExceeded) => match room(path) {
+            Some(room) => io::Error::new(kind, format!("{source}: {room}")),
+            None => source,
+        },
+        _ => source,
+    }
+}
+
+/// One mutating call: passes the fault point, and is repeated when a signal
+/// interrupted it, as some network file systems allow.
+fn call<T>(
+    operation: &'static str,
+    path: &Path,
+    mut act: impl FnMut() -> io::Result<T>,
+) -> Result<T> {
+    loop {
+        match point(operation, path).and_then(|()| act()) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return at(operation, path, result),
+        }
+    }
+}
+
 #[cfg(feature = "fault-injection")]
-pub(super) fn point(operation: &'static str, path: &Path) -> Result<()> {
-    at(operation, path, super::fault::point(operation))
+fn point(operation: &'static str, path: &Path) -> io::Result<()> {
+    super::fault::point(operation, path).map(|_| ())
 }
 
 #[cfg(not(feature = "fault-injection"))]
@@ -70,7 +146,7 @@ pub(super) fn point(operation: &'static str, path: &Path) -> Result<()> {
     clippy::unnecessary_wraps,
     reason = "the signature of the version that injects faults"
 )]
-fn point(_operation: &'static str, _path: &Path) -> Result<()> {
+fn point(_operation: &'static str, _path: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -154,11 +230,15 @@ pub fn read_text_if_exists(path: &Path, limit: u64) -> Result<Option<String>> {
     }
 }
 
-/// Files up to this size are hashed from one buffer; larger ones are mapped
-/// and hashed by all processors.
+/// Files up to this size are hashed by one processor; larger ones by all.
 const SMALL: u64 = 1 << 20;
+/// How much of a large file is in memory at a time, in bytes.
+const PIECE: u64 = 4 << 20;
 
 /// The BLAKE3 of a regular file of about `size` bytes, links not followed.
+///
+/// The file is read, not mapped: where a mapped file cannot be read, or becomes
+/// shorter meanwhile, the process dies by a signal instead of getting an error.
 pub fn hash(path: &Path, size: u64) -> Result<FileDigest> {
     let mut file = open_no_follow(path)?;
     let mut hasher = blake3::Hasher::new();
@@ -166,10 +246,17 @@ pub fn hash(path: &Path, size: u64) -> Result<FileDigest> {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         at("read", path, file.read_to_end(&mut bytes))?;
         hasher.update(&bytes);
-    } else {
-        at("read", path, hasher.update_mmap_rayon(path).map(|_| ()))?;
+        return Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()));
     }
-    Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()))
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(PIECE)).unwrap_or(0));
+    loop {
+        bytes.clear();
+        let mut piece = (&file).take(PIECE);
+        if at("read", path, piece.read_to_end(&mut bytes))? == 0 {
+            return Ok(FileDigest::from_bytes(*hasher.finalize().as_bytes()));
+        }
+        hasher.update_rayon(&bytes);
+    }
 }
 
 /// The metadata of the path itself, links not followed; `None` if it does not exist.
@@ -208,15 +295,24 @@ pub fn list(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 
 /// Creates a directory and its missing parents.
 pub fn create_dir_all(path: &Path) -> Result<()> {
-    if path.is_dir() {
+    create_missing(path, 0o755)
+}
+
+/// Creates a directory and its missing parents one by one, each with at most
+/// this mode.
+fn create_missing(path: &Path, mode: u32) -> Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
-    point("create directory", path)?;
-    at(
-        "create directory",
-        path,
-        directories(0o755).recursive(true).create(path),
-    )
+    if let Some(parent) = path.parent() {
+        create_missing(parent, mode)?;
+    }
+    call("create directory", path, || {
+        match directories(mode).create(path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            result => result,
+        }
+    })
 }
 
 /// Makes directories with at most this mode; the user's mask narrows it.
@@ -231,38 +327,91 @@ fn directories(mode: u32) -> fs::DirBuilder {
 
 /// Creates a directory that must not exist yet.
 pub fn create_dir(path: &Path) -> Result<()> {
-    point("create directory", path)?;
-    at("create directory", path, directories(0o755).create(path))
+    call("create directory", path, || directories(0o755).create(path))
+}
+
+/// Creates a directory that must not exist yet, private to the user (0700).
+pub fn create_private_dir(path: &Path) -> Result<()> {
+    call("create directory", path, || directories(0o700).create(path))
 }
 
 /// Creates a directory and its missing parents, private to the user (0700).
 pub fn create_private_dir_all(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    create_missing(path, 0o700)
+}
+
+/// Makes something under a free random name in a directory: `prefix`, eight
+/// letters and digits, `suffix`.
+pub fn create_unique<T>(
+    parent: &Path,
+    prefix: &str,
+    suffix: &str,
+    mut create: impl FnMut(&Path) -> Result<T>,
+) -> Result<(PathBuf, T)> {
+    loop {
+        let path = parent.join(format!("{prefix}{}{suffix}", random_name(parent)?));
+        match create(&path) {
+            Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return Ok((path, result?)),
+        }
     }
-    point("create directory", path)?;
-    at(
-        "create directory",
-        path,
-        directories(0o700).recursive(true).create(path),
-    )
+}
+
+fn random_name(parent: &Path) -> Result<String> {
+    let mut bytes = [0; 4];
+    let drawn = getrandom::fill(&mut bytes).map_err(io::Error::other);
+    at("draw a random name in", parent, drawn)?;
+    Ok(format!("{:08x}", u32::from_ne_bytes(bytes)))
+}
+
+/// A private directory that is removed when dropped.
+#[derive(Debug)]
+pub struct Scratch(
+    /// Empty once it is kept or removed.
+    PathBuf,
+);
+
+impl Scratch {
+    /// Makes one in `parent`, named `prefix` and random digits.
+    pub fn new(parent: &Path, prefix: &str) -> Result<Self> {
+        create_unique(parent, prefix, "", create_private_dir).map(|(path, ())| Self(path))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Removes it now, and tells whether that worked.
+    pub fn remove(self) -> Result<()> {
+        remove_dir_all(&self.keep())
+    }
+
+    /// Keeps it.
+    pub fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // What cannot be removed now is swept by a later run.
+            let _ = remove_dir_all(&self.0);
+        }
+    }
 }
 
 /// Creates a file that must not exist yet, links not followed.
 pub fn create_new(path: &Path) -> Result<File> {
-    point("create", path)?;
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path);
-    at("create", path, file)
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    call("create", path, || options.open(path))
 }
 
 /// Creates a file that must not exist yet, for writing now and for reading
 /// only later: its mode is 0444 or 0555, less the user's mask.
 pub fn create_read_only(path: &Path, executable: bool) -> Result<File> {
-    point("create", path)?;
     let mut options = fs::OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
@@ -272,19 +421,25 @@ pub fn create_read_only(path: &Path, executable: bool) -> Result<File> {
     }
     #[cfg(not(unix))]
     let _ = executable;
-    at("create", path, options.open(path))
+    call("create", path, || options.open(path))
 }
 
 /// Copies the rest of one open file to another, inside the kernel where it can.
 pub fn copy_all(from: &mut File, to: &mut File, path: &Path) -> Result<u64> {
-    point("write", path)?;
+    #[cfg(feature = "fault-injection")]
+    if cut(to, path, |to| {
+        let half = from.metadata()?.len() / 2;
+        io::copy(&mut from.take(half), to).map(drop)
+    })? {
+        return at("write", path, io::copy(from, to));
+    }
+    // Interrupted calls are repeated inside.
     at("write", path, io::copy(from, to))
 }
 
 /// Opens a regular file for reading and writing, and creates it if it does
-/// not exist; links are not followed.
+/// not exist, private to the user; links are not followed.
 pub fn open_or_create(path: &Path) -> Result<File> {
-    point("create", path)?;
     let mut options = fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -293,7 +448,7 @@ pub fn open_or_create(path: &Path) -> Result<File> {
         let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
         options.mode(0o600).custom_flags(flags.bits().cast_signed());
     }
-    let file = at("open", path, options.open(path))?;
+    let file = call("open", path, || options.open(path))?;
     if at("inspect", path, file.metadata())?.is_file() {
         return Ok(file);
     }
@@ -304,18 +459,47 @@ pub fn open_or_create(path: &Path) -> Result<File> {
 /// Empties an open file and goes to its start; `path` is for the message.
 pub fn clear(file: &mut File, path: &Path) -> Result<()> {
     use std::io::Seek as _;
-    point("truncate", path)?;
-    at(
-        "truncate",
-        path,
-        file.set_len(0).and_then(|()| file.rewind()),
-    )
+    call("truncate", path, || {
+        file.set_len(0).and_then(|()| file.rewind())
+    })
 }
 
 /// Writes all bytes to an open file; `path` is for the message.
 pub fn write_all(file: &mut File, path: &Path, bytes: &[u8]) -> Result<()> {
-    point("write", path)?;
+    #[cfg(feature = "fault-injection")]
+    {
+        let half = bytes.len() / 2;
+        let (first, rest) = bytes.split_at(half);
+        if cut(file, path, |file| file.write_all(first))? {
+            return at("write", path, file.write_all(rest));
+        }
+    }
+    // Interrupted and short writes are continued inside.
     at("write", path, file.write_all(bytes))
+}
+
+/// The fault point of a write: does the first half of it, if that is the
+/// order, and tells whether it did.
+#[cfg(feature = "fault-injection")]
+fn cut(
+    file: &mut File,
+    path: &Path,
+    first_half: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<bool> {
+    use super::fault::{Order, after_half, point};
+    let order = loop {
+        match point("write", path) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => break at("write", path, result)?,
+        }
+    };
+    match order {
+        Order::Proceed => Ok(false),
+        Order::Half => {
+            at("write", path, first_half(file).and_then(|()| after_half())).map(|()| true)
+        }
+        Order::Nothing => at("write", path, Err(io::ErrorKind::WriteZero.into())),
+    }
 }
 
 /// Creates a file that must not exist yet with this content.
@@ -327,18 +511,20 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<File> {
 
 /// Like [`write_new`], and nobody but the user can read the file (0600).
 pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<File> {
-    point("create", path)?;
     let mut options = fs::OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = at("create", path, options.open(path))?;
+    let mut file = call("create", path, || options.open(path))?;
     write_all(&mut file, path, bytes)?;
     Ok(file)
 }
 
 /// Replaces a file's content in one step: readers see the old or the new
 /// text, also after a power cut.
+///
+/// What a killed process left beside the file is used by the next one, so that
+/// nothing piles up.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_and(path, bytes, true, 0o644)
 }
@@ -358,13 +544,75 @@ pub fn replace_unflushed(path: &Path, bytes: &[u8]) -> Result<()> {
 /// `mode` is that of a new file; an existing one keeps its own.
 fn replace_and(path: &Path, bytes: &[u8], flush: bool, mode: u32) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(".");
-    point("create", path)?;
-    let staged = tempfile::Builder::new().prefix(&name).tempfile_in(parent);
-    let mut staged = at("create a temporary file beside", path, staged)?;
-    write_all(staged.as_file_mut(), path, bytes)?;
+    let (staged, mut file) = stage_beside(path, parent)?;
+    let result = write_all(&mut file, path, bytes)
+        .and_then(|()| name_staged(&file, &staged, path, flush, mode));
+    if result.is_err() {
+        // The error to tell is the first one.
+        let _ = remove_beside(&staged, path);
+    }
+    result
+}
+
+/// Whether a name is that of a file that [`replace`] is writing, or was when
+/// it was killed.
+pub fn is_staged(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// An empty file beside another one: under a name of its own if nobody else is
+/// writing there, else under a random one.
+pub(super) fn stage_beside(path: &Path, parent: &Path) -> Result<(PathBuf, File)> {
+    // The whole must fit into a name of 255 bytes; the start is for people.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= 240;
+    let name: String = name
+        .char_indices()
+        .take_while(fits)
+        .map(|(_, c)| c)
+        .collect();
+    let staged = parent.join(format!(".{name}.new"));
+    // A link, a pipe, or a second name of some file is not ours to write to.
+    if let Ok(mut file) = open_or_create(&staged)
+        && has_one_name(&file)
+    {
+        match try_lock(&file, &staged) {
+            Ok(true) if super::lock::is_still_at(&file, &staged) => {
+                clear(&mut file, &staged)?;
+                return Ok((staged, file));
+            }
+            Ok(_) => {}
+            // Without locks nobody ever keeps this name.
+            Err(_) => remove_file(&staged)?,
+        }
+    }
+    create_unique(parent, &format!(".{name}."), "", |staged| {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        // The staged name is random, so the file names the operation.
+        call("create beside", path, || options.open(staged))
+    })
+}
+
+#[cfg(unix)]
+fn has_one_name(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    file.metadata().is_ok_and(|m| m.nlink() == 1)
+}
+
+#[cfg(not(unix))]
+fn has_one_name(_file: &File) -> bool {
+    true
+}
+
+/// Gives what [`stage_beside`] made its name; `mode` is that of a new file.
+pub(super) fn name_staged(
+    file: &File,
+    staged: &Path,
+    path: &Path,
+    flush: bool,
+    mode: u32,
+) -> Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -372,66 +620,89 @@ fn replace_and(path: &Path, bytes: &[u8], flush: bool, mode: u32) -> Result<()> 
             Ok(old) if old.is_file() => old.permissions().mode() & 0o777,
             _ => mode,
         };
-        let set = staged
-            .as_file()
-            .set_permissions(fs::Permissions::from_mode(mode));
-        at("set the mode of", path, set)?;
+        call("set the mode of", path, || {
+            file.set_permissions(fs::Permissions::from_mode(mode))
+        })?;
     }
     #[cfg(not(unix))]
     let _ = mode;
     if flush {
-        sync_file(staged.as_file(), path)?;
+        sync_file(file, path)?;
     }
-    point("rename", path)?;
-    at("replace", path, staged.persist(path).map_err(|e| e.error))?;
-    if flush { sync_dir(parent) } else { Ok(()) }
+    call("replace", path, || fs::rename(staged, path))?;
+    if flush {
+        sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}
+
+/// Removes what [`stage_beside`] made for `path`.
+pub(super) fn remove_beside(staged: &Path, path: &Path) -> Result<()> {
+    call("remove beside", path, || fs::remove_file(staged))
 }
 
 /// Flushes a file's content to the disk.
 pub fn sync_file(file: &File, path: &Path) -> Result<()> {
-    point("flush", path)?;
-    at("flush", path, file.sync_all())
+    call("flush", path, || file.sync_all())
 }
 
 /// Flushes a directory's entries to the disk.
 pub fn sync_dir(path: &Path) -> Result<()> {
-    point("flush", path)?;
     #[cfg(unix)]
     {
-        let path = if path.as_os_str().is_empty() {
+        let opened = if path.as_os_str().is_empty() {
             Path::new(".")
         } else {
             path
         };
-        at(
-            "flush",
-            path,
-            File::open(path).and_then(|dir| dir.sync_all()),
-        )?;
+        call("flush", path, || File::open(opened)?.sync_all())
     }
-    Ok(())
+    #[cfg(not(unix))]
+    call("flush", path, || Ok(()))
 }
 
 /// Flushes everything written to the file system that holds `path`, in one
 /// call: for hundreds of files this is an order of magnitude cheaper than
 /// flushing one by one.
 pub fn sync_file_system(path: &Path) -> Result<()> {
-    point("flush", path)?;
+    sync_file_system_of(&open_dir(path)?, path)
+}
+
+/// Like [`sync_file_system`], by a handle of [`open_dir`]. The system reports
+/// a write that failed in the background to handles that were open by then.
+pub fn sync_file_system_of(dir: &File, path: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     {
-        let dir = at("open", path, File::open(path))?;
-        at(
-            "flush",
-            path,
-            rustix::fs::syncfs(&dir).map_err(io::Error::from),
-        )?;
+        call("flush all of", path, || Ok(rustix::fs::syncfs(dir)?))
     }
     #[cfg(not(target_os = "linux"))]
-    for entry in walk(path)? {
-        let file = at("open", &entry, File::open(&entry))?;
-        at("flush", &entry, file.sync_all())?;
+    {
+        let _ = dir;
+        for entry in walk(path)? {
+            let file = at("open", &entry, File::open(&entry))?;
+            call("flush", &entry, || file.sync_all())?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Opens a directory, to flush by.
+pub fn open_dir(path: &Path) -> Result<File> {
+    at("open", path, File::open(path))
+}
+
+/// What tells one run of this machine's system from the next; `None` where
+/// the system has no such thing.
+pub fn boot() -> Option<String> {
+    #[cfg(feature = "fault-injection")]
+    if let Some(boot) = super::fault::boot() {
+        return Some(boot);
+    }
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let text = read_text(Path::new("/proc/sys/kernel/random/boot_id"), 64).ok()?;
+    Some(text.trim_end().to_owned())
 }
 
 /// All regular files below a directory.
@@ -454,8 +725,7 @@ fn walk(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// Renames, replacing a file (not a directory) of the new name.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    point("rename", to)?;
-    at("rename to", to, fs::rename(from, to))
+    call("rename to", to, || fs::rename(from, to))
 }
 
 /// What [`rename_new`] found.
@@ -469,7 +739,10 @@ pub enum Renamed {
 
 /// Renames without ever replacing anything.
 pub fn rename_new(from: &Path, to: &Path) -> Result<Renamed> {
-    point("rename", to)?;
+    call("rename to", to, || rename_once(from, to))
+}
+
+fn rename_once(from: &Path, to: &Path) -> io::Result<Renamed> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -480,142 +753,177 @@ pub fn rename_new(from: &Path, to: &Path) -> Result<Renamed> {
             }
             // A file system without the flag: fall through to the plain way.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
-            Err(e) => return at("rename to", to, Err(e.into())),
+            Err(e) => return Err(e.into()),
         }
     }
-    if metadata_if_exists(to)?.is_some() {
+    if fs::symlink_metadata(to).is_ok() {
         return Ok(Renamed::Exists);
     }
     match fs::rename(from, to) {
         Ok(()) => Ok(Renamed::Done),
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Renamed::Exists),
-        Err(e) => at("rename to", to, Err(e)),
+        Err(e) => Err(e),
     }
 }
 
 /// Exchanges two existing names in one step. `Ok(false)`: this file system
 /// cannot, and nothing was changed.
 pub fn exchange(a: &Path, b: &Path) -> Result<bool> {
-    point("exchange", b)?;
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        match renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
-            Ok(()) => Ok(true),
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Ok(false),
-            Err(e) => at("exchange", b, Err(e.into())),
+    call("exchange", b, || {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
+            match renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
+                Ok(()) => Ok(true),
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Ok(false),
+                Err(e) => Err(e.into()),
+            }
         }
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = a;
-        Ok(false)
-    }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = a;
+            Ok(false)
+        }
+    })
 }
 
 /// Creates a hard link.
 pub fn hard_link(original: &Path, link: &Path) -> Result<()> {
-    point("link", link)?;
-    at("link", link, fs::hard_link(original, link))
+    call("link", link, || fs::hard_link(original, link))
 }
 
 /// Creates a symbolic link.
 #[cfg(unix)]
 pub fn symlink(target: &Path, link: &Path) -> Result<()> {
-    point("link", link)?;
-    at("link", link, std::os::unix::fs::symlink(target, link))
+    call("link", link, || std::os::unix::fs::symlink(target, link))
 }
 
 /// Copies a file's content by reference where the file system can (reflink).
 /// `Ok(false)`: it cannot, and there is no new file.
 pub fn reflink(from: &Path, to: &Path) -> Result<bool> {
-    point("clone", to)?;
-    Ok(reflink_copy::reflink(from, to).is_ok())
+    call("clone", to, || Ok(reflink_copy::reflink(from, to).is_ok()))
 }
 
 /// Sets a file's mode to read-only, and executable or not.
 pub fn set_read_only(path: &Path, executable: bool) -> Result<()> {
-    point("set mode", path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = if executable { 0o555 } else { 0o444 };
-        at(
-            "set the mode of",
-            path,
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-        )
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = executable;
-        let mut permissions = at("inspect", path, fs::metadata(path))?.permissions();
-        permissions.set_readonly(true);
-        at(
-            "set the mode of",
-            path,
-            fs::set_permissions(path, permissions),
-        )
-    }
+    call("set the mode of", path, || {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = if executable { 0o555 } else { 0o444 };
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = executable;
+            let mut permissions = fs::metadata(path)?.permissions();
+            permissions.set_readonly(true);
+            fs::set_permissions(path, permissions)
+        }
+    })
 }
 
 /// Sets the permission bits; does nothing where there are none.
 pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
-    point("set mode", path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        at(
-            "set the mode of",
-            path,
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-        )
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = (path, mode);
-        Ok(())
-    }
+    call("set the mode of", path, || {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = mode;
+            Ok(())
+        }
+    })
 }
 
 /// Removes a file; an absent one is success.
 pub fn remove_file(path: &Path) -> Result<()> {
-    point("remove", path)?;
-    match fs::remove_file(path) {
+    call("remove", path, || match fs::remove_file(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => at("remove", path, result),
-    }
+        result => result,
+    })
 }
 
 /// Removes an empty directory; an absent or non-empty one is left alone.
 pub fn remove_dir_if_empty(path: &Path) -> Result<()> {
-    point("remove", path)?;
-    match fs::remove_dir(path) {
-        Err(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
-            ) =>
-        {
-            Ok(())
-        }
-        result => at("remove", path, result),
-    }
+    use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+    call("remove", path, || match fs::remove_dir(path) {
+        Err(e) if matches!(e.kind(), NotFound | DirectoryNotEmpty) => Ok(()),
+        result => result,
+    })
 }
 
 /// Removes a directory and everything in it, links not followed; an absent
 /// one is success.
 pub fn remove_dir_all(path: &Path) -> Result<()> {
-    point("remove", path)?;
-    match fs::remove_dir_all(path) {
+    // One call may do a thousand things, and tests want to stop between any
+    // two of them.
+    #[cfg(feature = "fault-injection")]
+    remove_piecewise(path)?;
+    let gone = |result: io::Result<()>| match result {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    };
+    match call("remove", path, || gone(fs::remove_dir_all(path))) {
         // Read-only directories of a stored tree: open them up and try again.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+        Err(e) if e.source.kind() == io::ErrorKind::PermissionDenied && path.is_dir() => {
             make_directories_writable(path)?;
-            at("remove", path, fs::remove_dir_all(path))
+            call("remove", path, || gone(fs::remove_dir_all(path)))
         }
-        result => at("remove", path, result),
+        result => result,
     }
+}
+
+/// Removes what is in a directory, one name after the other; what is not
+/// permitted is left to the caller.
+#[cfg(feature = "fault-injection")]
+fn remove_piecewise(path: &Path) -> Result<()> {
+    if !metadata_if_exists(path)?.is_some_and(|m| m.is_dir()) {
+        return Ok(());
+    }
+    for name in list(path).unwrap_or_default() {
+        let child = path.join(name);
+        let removed = if fs::symlink_metadata(&child).is_ok_and(|m| m.is_dir()) {
+            remove_piecewise(&child)?;
+            call("remove", &child, || fs::remove_dir(&child))
+        } else {
+            call("remove", &child, || fs::remove_file(&child))
+        };
+        match removed.map_err(|e| (e.source.kind(), e)) {
+            Err((io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound, _)) => {}
+            result => result.map_err(|(_, e)| e)?,
+        }
+    }
+    Ok(())
+}
+
+/// Takes an advisory lock without waiting. `Ok(false)`: another process has it.
+///
+/// A file system without locks is an error of its own kind, as the system
+/// tells it.
+pub fn try_lock(file: &File, path: &Path) -> Result<bool> {
+    call("lock", path, || match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(fs::TryLockError::WouldBlock) => Ok(false),
+        Err(fs::TryLockError::Error(e)) => Err(e),
+    })
+}
+
+/// Takes an advisory lock, and waits for those who hold it for a moment.
+pub fn lock(file: &File, path: &Path) -> Result<()> {
+    call("lock", path, || file.lock())
+}
+
+/// Like [`try_lock`], for a lock that several may hold.
+pub fn try_lock_shared(file: &File, path: &Path) -> Result<bool> {
+    call("lock", path, || match file.try_lock_shared() {
+        Ok(()) => Ok(true),
+        Err(fs::TryLockError::WouldBlock) => Ok(false),
+        Err(fs::TryLockError::Error(e)) => Err(e),
+    })
 }
 
 /// Opens up a directory and those below it, by handle: a directory that is
@@ -625,19 +933,18 @@ fn make_directories_writable(path: &Path) -> Result<()> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
     let open = || rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from);
-    point("set mode", path)?;
-    let dir = match open() {
-        // It cannot be read either; this one call goes by name.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            use std::os::unix::fs::PermissionsExt as _;
-            let open_up = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-            at("set the mode of", path, open_up)?;
-            at("open", path, open())?
-        }
-        dir => at("open", path, dir)?,
-    };
-    let set = rustix::fs::fchmod(&dir, Mode::RWXU).map_err(io::Error::from);
-    at("set the mode of", path, set)?;
+    call("set the mode of", path, || {
+        let dir = match open() {
+            // It cannot be read either; this one call goes by name.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                use std::os::unix::fs::PermissionsExt as _;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+                open()?
+            }
+            dir => dir?,
+        };
+        Ok(rustix::fs::fchmod(&dir, Mode::RWXU)?)
+    })?;
     for name in list(path)? {
         let child = path.join(name);
         if metadata_if_exists(&child)?.is_some_and(|m| m.is_dir()) {

@@ -8,6 +8,7 @@
 #[cfg(feature = "fault-injection")]
 mod fault;
 pub mod fs;
+pub mod lock;
 pub mod process;
 pub mod replace;
 pub mod stat;

@@ -1,53 +1,48 @@
 //! A large file that appears whole or not at all.
 
-use std::fs::Permissions;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
-use super::fs::{Result, at, point, sync_dir, sync_file};
+use super::fs::{Result, name_staged, remove_beside, stage_beside, write_all};
 
 /// A file that is written beside its final name, and takes it when it is done.
-/// Dropped before that, it leaves nothing; a killed process leaves the
-/// temporary file, whose name begins with a dot and the final name.
+/// Dropped before that, it leaves nothing; what a killed process leaves is used
+/// by the next one.
 #[derive(Debug)]
 pub struct Replacement {
-    staged: NamedTempFile,
+    staged: PathBuf,
+    file: File,
     path: PathBuf,
+    done: bool,
 }
 
 impl Replacement {
     /// Begins to write what will stand at `path`.
     pub fn begin(path: &Path) -> Result<Self> {
-        let mut name = std::ffi::OsString::from(".");
-        name.push(path.file_name().unwrap_or_default());
-        name.push(".");
-        point("create", path)?;
-        let staged = tempfile::Builder::new()
-            .prefix(&name)
-            .tempfile_in(parent(path));
+        let (staged, file) = stage_beside(path, parent(path))?;
         Ok(Self {
-            staged: at("create a temporary file beside", path, staged)?,
+            staged,
+            file,
             path: path.to_owned(),
+            done: false,
         })
     }
 
     /// Flushes it and gives it its name, in place of what has it now.
-    pub fn commit(self) -> Result<()> {
-        let Self { staged, path } = self;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let set = staged
-                .as_file()
-                .set_permissions(Permissions::from_mode(0o644));
-            at("set the mode of", &path, set)?;
+    pub fn commit(mut self) -> Result<()> {
+        name_staged(&self.file, &self.staged, &self.path, true, 0o644)?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.done {
+            // An error was told already, or the work was given up.
+            let _ = remove_beside(&self.staged, &self.path);
         }
-        sync_file(staged.as_file(), &path)?;
-        point("rename", &path)?;
-        at("replace", &path, staged.persist(&path).map_err(|e| e.error))?;
-        sync_dir(parent(&path))
     }
 }
 
@@ -60,12 +55,12 @@ fn parent(path: &Path) -> &Path {
 
 impl Write for Replacement {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        point("write", &self.path).map_err(|error| error.source)?;
-        self.staged.as_file_mut().write(bytes)
+        write_all(&mut self.file, &self.path, bytes).map_err(|error| error.source)?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.staged.as_file_mut().flush()
+        self.file.flush()
     }
 }
 

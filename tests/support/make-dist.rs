@@ -6,7 +6,7 @@
 //! make-dist serve OUT [ADDRESS]
 //! ```
 //!
-//! A SOURCE is `debian`, or the name of a toolchain that rustup installed. One
+//! A SOURCE is `debian`, `tiny` for one of a few bytes, or the name of a toolchain that rustup installed. One
 //! without sources of the library gets Debian's, which are good for fetching
 //! but not for compiling.
 #![expect(clippy::print_stdout, reason = "a program for scripts")]
@@ -19,6 +19,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use support::dist::{DistTree, Release};
+use support::fake;
 use support::pack::{Package, Packer};
 use support::serve::FileServer;
 use support::sources;
@@ -118,6 +119,13 @@ fn number(text: &str) -> io::Result<u32> {
 }
 
 fn packages_of(source: &str, cache: &Path) -> io::Result<Vec<Package>> {
+    if source == "tiny" {
+        return Ok(fake::packages(
+            Path::new("/dev/null"),
+            &SMALL_TARGETS[17..19],
+            "",
+        ));
+    }
     if source == "debian" {
         return sources::debian_toolchain(&cache.join("debian"));
     }

@@ -54,7 +54,23 @@ impl Said {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap())
+    }
+
+    /// In memory, where there is such a place: for tests with hundreds of runs,
+    /// which would else wait for the disk each time something is flushed.
+    pub(crate) fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        Self::within(dir.unwrap())
+    }
+
+    /// In this directory.
+    pub(crate) fn within(dir: tempfile::TempDir) -> Self {
         fs::create_dir(dir.path().join("home")).unwrap();
         let mut env = BTreeMap::new();
         let home = dir.path().join("home");

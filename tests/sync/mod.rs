@@ -20,11 +20,15 @@ mod processes;
 mod provenance;
 mod read_only;
 mod rest;
+#[cfg(feature = "fault-injection")]
+mod signals;
 mod signature;
 mod store;
 mod update;
 mod verify;
 mod verify_formats;
+#[cfg(feature = "fault-injection")]
+mod waiting;
 
 use std::path::{Path, PathBuf};
 
