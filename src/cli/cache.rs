@@ -18,8 +18,8 @@ pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitC
         CacheCommand::Size => size(session)?,
         CacheCommand::List => list(session)?,
         CacheCommand::Verify { repair } => return verify(session, *repair),
-        CacheCommand::Gc(args) => collect::gc(session, args)?,
-        CacheCommand::Evict(args) => collect::evict(session, args)?,
+        CacheCommand::Gc(args) => return collect::gc(session, args),
+        CacheCommand::Evict(args) => return collect::evict(session, args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::fence::InUse;
 use super::key_lock::is_still_at;
+use super::sharing::is_denied;
 use super::usage::Usage;
 use super::{Result, Store, StoreError};
 use crate::events::{Cancel, Silent};
@@ -237,8 +238,4 @@ impl Store {
             Ok(()) => Ok(Some(place)),
         }
     }
-}
-
-fn is_denied(error: &fs::FsError) -> bool {
-    error.source.kind() == std::io::ErrorKind::PermissionDenied
 }

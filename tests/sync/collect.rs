@@ -326,3 +326,130 @@ fn case_118_twenty_bad_index_files_change_no_answer() {
     fs::remove_dir_all(project.join(".sysroot")).unwrap();
     sandbox.run(&project, &["sync"]).exits(0);
 }
+
+/// Invariants of a store at rest: each tree is whole and has its listing, and
+/// each record names a tree that is there.
+#[cfg(feature = "fault-injection")]
+fn check_whole(sandbox: &Sandbox, dir: &Path, what: &str) {
+    let said = sandbox.run(dir, &["cache", "verify"]);
+    assert_eq!(said.code, 0, "{what}: {}{}", said.out, said.err);
+    let trees = names(sandbox, "trees");
+    for record in names(sandbox, "components") {
+        if record.starts_with('.') {
+            continue;
+        }
+        let path = sandbox.cache().join("components").join(record);
+        let record: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let tree = record["tree"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("blake3:");
+        assert!(trees.iter().any(|name| name == tree), "{what}: {record}");
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn case_107_a_collector_killed_or_refused_at_every_operation() {
+    let (mut sandbox, _server) = served();
+    let (thumb, riscv) = two_projects(&sandbox);
+    let want = snapshot(&riscv.join(".sysroot/lib"));
+    let (cache, kept) = (sandbox.path("cache"), sandbox.path("kept"));
+    fs::rename(riscv.join(".sysroot"), sandbox.path("output")).unwrap();
+    fs::write(sandbox.cache().join("tmp/stage-dead.lock"), "").unwrap();
+    fs::create_dir(sandbox.cache().join("tmp/stage-dead")).unwrap();
+    let copy = |from: &Path, to: &Path| {
+        let _ = fs::remove_dir_all(to);
+        let done = std::process::Command::new("cp")
+            .arg("-a")
+            .args([from, to])
+            .status();
+        assert!(done.unwrap().success());
+    };
+    copy(&cache, &kept);
+    let count = sandbox.path("count");
+    sandbox.set("SYSROOT_FAULT_COUNT", count.to_str().unwrap());
+    sandbox
+        .run(&thumb, ALL)
+        .exits(0)
+        .mentions("removed 1 trees");
+    sandbox.env.remove("SYSROOT_FAULT_COUNT");
+    let operations = fs::read_to_string(count).unwrap();
+    assert!(operations.lines().count() > 10, "{operations}");
+    for (index, operation) in operations.lines().enumerate() {
+        for how in ["kill", "5"] {
+            let what = format!("{how} at {operation}");
+            copy(&kept, &cache);
+            sandbox.set("SYSROOT_FAULT", &format!("{how}:{}", index + 1));
+            let said = sandbox.run(&thumb, ALL);
+            sandbox.env.remove("SYSROOT_FAULT");
+            assert!(
+                [-1, 0, 9].contains(&said.code),
+                "{what}: {} {}",
+                said.code,
+                said.err
+            );
+            check_whole(&sandbox, &thumb, &what);
+            sandbox.run(&riscv, &["sync"]).exits(0);
+            assert_eq!(snapshot(&riscv.join(".sysroot/lib")), want, "{what}");
+            fs::remove_dir_all(riscv.join(".sysroot")).unwrap();
+            // The next collector ends what this one began.
+            sandbox.run(&thumb, ALL).exits(0);
+            for dir in ["trees", "listings", "index", "components"] {
+                assert_eq!(names(&sandbox, dir).len(), 5, "{what}: {dir}");
+            }
+            assert_eq!(names(&sandbox, "tmp").len(), 0, "{what}");
+            sandbox.run(&thumb, &["verify", "--deep"]).exits(0);
+        }
+    }
+}
+
+#[test]
+fn case_101_a_stopped_holder_is_waited_for_and_named_and_nothing_is_stolen() {
+    let (sandbox, server) = served();
+    let first = sandbox.project("first", &manifest(&[THUMB]));
+    sandbox.run(&first, &["sync"]).exits(0);
+    let component = names(&sandbox, "locks")
+        .into_iter()
+        .find(|n| n.starts_with("component-"));
+    let lock = sandbox.cache().join("locks").join(component.unwrap());
+    for dir in ["components", "trees"] {
+        fs::remove_dir_all(sandbox.cache().join(dir)).unwrap();
+    }
+    // `flock` holds it, and is stopped as a process in a debugger is.
+    let mut holder = std::process::Command::new("flock");
+    let mut holder = holder
+        .arg("-o")
+        .arg(&lock)
+        .args(["sleep", "600"])
+        .spawn()
+        .unwrap();
+    let signal = |pid: u32, signal: &str| {
+        let mut kill = std::process::Command::new("kill");
+        let sent = kill.args([signal, &pid.to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    let other = fs::File::open(&lock).unwrap();
+    while other.try_lock().is_ok() {
+        other.unlock().unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    signal(holder.id(), "-STOP");
+    fs::remove_dir_all(first.join(".sysroot")).unwrap();
+    let mut command = sandbox.command(&first, &["sync"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut waiting = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(waiting.try_wait().unwrap().is_none(), "the lock was stolen");
+    signal(holder.id(), "-KILL");
+    holder.wait().unwrap();
+    let output = waiting.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("downloading"),
+        "the holder is not named: {text}"
+    );
+    sandbox.run(&first, &["verify", "--deep"]).exits(0);
+    drop(server);
+}
