@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use super::found::{Leftover, LeftoverKind};
 use super::sharing::is_denied;
-use super::survey::{Leftover, LeftoverKind};
 use super::{Alone, GcPlan, Result, Staging, Store, StoreError};
 use crate::events::Cancel;
 use crate::sys::fs;

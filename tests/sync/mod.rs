@@ -1,5 +1,6 @@
 //! A small dist tree, and what `sync` does with it.
 
+mod beside;
 #[cfg(feature = "fault-injection")]
 mod clock;
 mod collect;
