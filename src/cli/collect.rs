@@ -1,5 +1,7 @@
 //! `cache gc` and `cache evict`.
 
+use std::process::ExitCode;
+
 use serde_json::{Value, json};
 
 use super::Session;
@@ -9,29 +11,29 @@ use super::error::CliError;
 use super::terminal::{bytes, path_value};
 use crate::ops::{self, Evict, GcOptions, GcReport};
 use crate::store::{Doomed, Gone, LeftoverKind, Reason};
+use crate::types::Class;
 
-pub(super) fn gc(session: &Session<'_>, args: &GcArgs) -> Result<(), CliError> {
+pub(super) fn gc(session: &Session<'_>, args: &GcArgs) -> Result<ExitCode, CliError> {
     let options = GcOptions {
         max_size: args.max_size.map(|size| size.0),
         max_age: args.max_age.map(crate::config::Age::seconds),
         dry_run: args.dry_run,
     };
     let report = ops::cache_gc(&session.cx, &options)?;
-    print(session, &report);
-    Ok(())
+    Ok(print(session, &report))
 }
 
-pub(super) fn evict(session: &Session<'_>, args: &EvictArgs) -> Result<(), CliError> {
+pub(super) fn evict(session: &Session<'_>, args: &EvictArgs) -> Result<ExitCode, CliError> {
     let what = match &args.what {
         Some(name) => Evict::Named(name.clone()),
         None => Evict::AllUnused,
     };
     let report = ops::cache_evict(&session.cx, &what, args.dry_run)?;
-    print(session, &report);
-    Ok(())
+    Ok(print(session, &report))
 }
 
-fn print(session: &Session<'_>, report: &GcReport) {
+/// Prints what was done; what could not be removed makes it a failure.
+fn print(session: &Session<'_>, report: &GcReport) -> ExitCode {
     session.terminal.object(&object(report));
     let plan = &report.plan;
     let is_dry = report.swept.is_none();
@@ -70,6 +72,11 @@ fn print(session: &Session<'_>, report: &GcReport) {
     }
     tell_strangers(session, &report.strangers);
     session.terminal.note(&summary(report));
+    let failures = report.swept.iter().map(|swept| swept.failures.len());
+    match failures.sum::<usize>() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(Class::FileSystem.exit_code()),
+    }
 }
 
 fn summary(report: &GcReport) -> String {

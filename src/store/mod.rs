@@ -10,6 +10,7 @@
 
 mod differing;
 mod fence;
+mod found;
 mod gc;
 mod index;
 mod key_lock;
@@ -26,6 +27,7 @@ mod usage;
 use std::path::{Path, PathBuf};
 
 pub use fence::{Alone, Attempt, InUse};
+pub use found::{Leftover, LeftoverKind, Survey, SurveyedRoot, SurveyedTree};
 pub use gc::{Doomed, GcPlan, Limits, Reason};
 pub use index::{ComponentRecord, Known, RecipeRecord};
 pub use key_lock::KeyLock;
@@ -33,7 +35,6 @@ pub use layout::Layout;
 pub use roots::{Gone, Root, RootState};
 pub use sharing::Sharing;
 pub use state_key::StateKey;
-pub use survey::{Leftover, LeftoverKind, Survey, SurveyedRoot, SurveyedTree};
 pub use sweep::Swept;
 pub use tree::{Staging, TreeFault};
 pub use usage::{EPOCH_OF_TRUST, Usage};

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Layout, Result, Store, StoreError};
 use crate::sys::fs;
+use crate::sys::lock::POLL;
+
+/// How often a lock file is tried that another member may be about to share.
+const MODE_TRIES: usize = 20;
 
 /// Who may write to the cache, as the user's configuration has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,10 +196,20 @@ impl Store {
     /// Opens a lock file, made if it does not exist. A link is not followed,
     /// and one that we may only read is locked all the same.
     pub(super) fn open_lock_file(&self, path: &Path) -> fs::Result<std::fs::File> {
-        let file = match fs::open_or_create(path) {
-            Err(e) if e.source.kind() == std::io::ErrorKind::PermissionDenied => {
-                return fs::open_no_follow(path);
+        for _ in 0..MODE_TRIES {
+            match self.try_open_lock_file(path) {
+                // Another member makes it at this moment, and has not given it
+                // to the group yet.
+                Err(e) if is_denied(&e) && self.group.is_some() => std::thread::sleep(POLL),
+                opened => return opened,
             }
+        }
+        self.try_open_lock_file(path)
+    }
+
+    fn try_open_lock_file(&self, path: &Path) -> fs::Result<std::fs::File> {
+        let file = match fs::open_or_create(path) {
+            Err(e) if is_denied(&e) => return fs::open_no_follow(path),
             file => file?,
         };
         #[cfg(unix)]
@@ -226,6 +240,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Whether the system refuses us.
+pub(super) fn is_denied(error: &fs::FsError) -> bool {
+    error.source.kind() == std::io::ErrorKind::PermissionDenied
 }
 
 #[cfg(unix)]

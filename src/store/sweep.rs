@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use super::survey::{Leftover, LeftoverKind};
+use super::found::{Leftover, LeftoverKind};
+use super::sharing::is_denied;
 use super::{Alone, GcPlan, Result, Staging, Store, StoreError};
 use crate::events::Cancel;
 use crate::sys::fs;
@@ -136,9 +137,7 @@ impl Store {
             };
             match removed {
                 // Another member's own; he removes it himself.
-                Err(e)
-                    if self.group.is_some()
-                        && e.source.kind() == std::io::ErrorKind::PermissionDenied => {}
+                Err(e) if self.group.is_some() && is_denied(&e) => {}
                 removed => {
                     if swept.note(removed.map_err(Into::into)) {
                         swept.bytes += leftover.bytes;

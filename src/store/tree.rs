@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::fence::InUse;
+use super::sharing::is_denied;
 use super::usage::Usage;
 use super::{Result, Store, StoreError};
 use crate::events::{Cancel, Silent};
@@ -238,8 +239,4 @@ impl Store {
             Ok(()) => Ok(Some(place.keep())),
         }
     }
-}
-
-fn is_denied(error: &fs::FsError) -> bool {
-    error.source.kind() == std::io::ErrorKind::PermissionDenied
 }

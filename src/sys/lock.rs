@@ -19,7 +19,7 @@ const TELL_AFTER: Duration = Duration::from_secs(1);
 /// How long to wait at all: longer than any build takes.
 pub const GIVE_UP_AFTER: Duration = Duration::from_hours(2);
 /// How often to look.
-const POLL: Duration = Duration::from_millis(25);
+pub(crate) const POLL: Duration = Duration::from_millis(25);
 /// The longest note of a holder that is shown, in bytes.
 const NOTE_LIMIT: u64 = 200;
 

@@ -1,11 +1,9 @@
-//! The collector: what goes, what stays, and who keeps it away.
+//! The collector: what goes, and what stays.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use super::{RISCV, THUMB, core, manifest, served};
+use super::{RISCV, THUMB, manifest, served};
 use crate::support::sandbox::{Sandbox, said, snapshot};
 
 /// The names in a directory of the store.
@@ -28,7 +26,7 @@ fn state(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Two projects, of which one uses a tree of its own.
-fn two_projects(sandbox: &Sandbox) -> (PathBuf, PathBuf) {
+pub(super) fn two_projects(sandbox: &Sandbox) -> (PathBuf, PathBuf) {
     let thumb = sandbox.project("thumb", &manifest(&[THUMB]));
     let riscv = sandbox.project("riscv", &manifest(&[RISCV]));
     sandbox.run(&thumb, &["sync"]).exits(0);
@@ -37,7 +35,7 @@ fn two_projects(sandbox: &Sandbox) -> (PathBuf, PathBuf) {
     (thumb, riscv)
 }
 
-const ALL: &[&str] = &["cache", "gc", "--max-age", "0s"];
+pub(super) const ALL: &[&str] = &["cache", "gc", "--max-age", "0s"];
 
 #[test]
 fn what_no_project_uses_goes_with_its_records_and_can_be_had_again() {
@@ -145,94 +143,6 @@ fn evict_takes_what_it_is_told_to() {
     sandbox.run(&thumb, &["sync"]).exits(0);
     sandbox.run(&thumb, &["verify", "--deep"]).exits(0);
     sandbox.run(&thumb, &["cache", "evict"]).exits(2);
-}
-
-#[test]
-fn case_106_a_collector_waits_for_a_running_sync_and_the_daily_one_does_not() {
-    let (sandbox, _server) = served();
-    let (thumb, riscv) = two_projects(&sandbox);
-    fs::remove_dir_all(riscv).unwrap();
-    let running = fs::File::open(sandbox.cache().join("locks/use")).unwrap();
-    running.lock_shared().unwrap();
-    let mut command = sandbox.command(&thumb, ALL);
-    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut collector = command.spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
-    assert!(collector.try_wait().unwrap().is_none(), "it did not wait");
-    assert_eq!(names(&sandbox, "trees").len(), 6);
-    // A sync whose collection is due, too: it gives that up and is done.
-    let _ = fs::remove_file(sandbox.cache().join("last-gc"));
-    fs::remove_dir_all(thumb.join(".sysroot")).unwrap();
-    sandbox.run(&thumb, &["sync"]).exits(0);
-    assert_eq!(names(&sandbox, "trees").len(), 6);
-    drop(running);
-    let output = collector.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("being synchronised"), "{text}");
-    assert_eq!(names(&sandbox, "trees").len(), 5);
-}
-
-#[test]
-fn case_106_syncs_beside_a_busy_collector_all_succeed() {
-    let (sandbox, _server) = served();
-    let targets = [THUMB, RISCV];
-    let projects: Vec<PathBuf> = (0..6)
-        .map(|n| sandbox.project(&format!("p{n}"), &manifest(&[targets[n % 2]])))
-        .collect();
-    let again = |project: &Path, command: &[&str]| {
-        let said = sandbox.run(project, command);
-        assert_eq!(said.code, 0, "{command:?}: {}", said.err);
-    };
-    std::thread::scope(|scope| {
-        for project in &projects {
-            scope.spawn(|| {
-                for _ in 0..4 {
-                    let _ = fs::remove_dir_all(project.join(".sysroot"));
-                    again(project, &["sync"]);
-                }
-            });
-        }
-        scope.spawn(|| {
-            for _ in 0..25 {
-                again(&sandbox.path("."), ALL);
-                again(&sandbox.path("."), &["cache", "evict", "--all-unused"]);
-            }
-        });
-    });
-    for project in &projects {
-        again(project, &["verify", "--deep"]);
-    }
-    again(&projects[0], &["cache", "verify"]);
-    assert!(core(&projects[0], THUMB).exists());
-}
-
-#[test]
-fn case_110_without_file_locks_work_goes_on_and_nothing_is_removed() {
-    let (sandbox, _server) = served();
-    let (thumb, riscv) = two_projects(&sandbox);
-    fs::remove_dir_all(&riscv).unwrap();
-    let third = sandbox.project("third", &manifest(&[RISCV, THUMB]));
-    for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
-        let _ = fs::remove_dir_all(third.join(".sysroot"));
-        let _ = fs::remove_file(sandbox.cache().join("last-gc"));
-        let traced = |dir: &Path, arguments: &[&str]| {
-            let mut command = std::process::Command::new("strace");
-            command.args(["-f", "-o", "/dev/null", "-e", "trace=flock"]);
-            command.args(["-e", &format!("inject=flock:error={error}")]);
-            command.arg(env!("CARGO_BIN_EXE_sysroot")).args(arguments);
-            command.env_clear().envs(&sandbox.env).current_dir(dir);
-            said(&mut command)
-        };
-        let synced = traced(&third, &["sync"]).exits(0);
-        let warnings = synced.err.matches("file locks").count();
-        assert_eq!(warnings, 1, "{error}: {}", synced.err);
-        sandbox.run(&third, &["verify", "--deep"]).exits(0);
-        fs::remove_dir_all(third.join(".sysroot")).unwrap();
-        let refused = traced(&thumb, ALL).exits(9);
-        refused.mentions("nothing can be removed");
-        assert_eq!(names(&sandbox, "trees").len(), 6, "{error}");
-    }
 }
 
 #[test]

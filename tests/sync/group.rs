@@ -58,6 +58,10 @@ fn project(sandbox: &Sandbox, name: &str, user: u32, target: &str) -> PathBuf {
 
 /// Runs the binary as a user, with this mask.
 fn run_as(sandbox: &Sandbox, user: u32, mask: &str, dir: &Path, arguments: &[&str]) -> Said {
+    said(&mut command_as(sandbox, user, mask, dir, arguments))
+}
+
+fn command_as(sandbox: &Sandbox, user: u32, mask: &str, dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     let groups = if user == MALLORY { user } else { GROUP };
     command.args([
@@ -71,7 +75,7 @@ fn run_as(sandbox: &Sandbox, user: u32, mask: &str, dir: &Path, arguments: &[&st
     );
     command.args(["sh", "-c", &script, "sh"]).args(arguments);
     command.env_clear().envs(&sandbox.env).current_dir(dir);
-    said(&mut command)
+    command
 }
 
 /// Every path below a directory with its metadata.
@@ -357,4 +361,37 @@ fn case_165_a_mask_that_forbids_everything_is_a_file_system_error() {
     other.env.clone_from(&sandbox.env);
     other.set("SYSROOT_CACHE_DIR", cache.to_str().unwrap());
     run_as(&other, ALICE, "0777", &alices, &["sync"]).exits(9);
+}
+
+#[test]
+fn case_104_members_of_a_group_at_once_fetch_each_object_once() {
+    let (sandbox, server) = shared();
+    group_cache(&sandbox, 0o2770);
+    let users = [ALICE, BOB, ALICE, BOB, ALICE, BOB];
+    let projects: Vec<(u32, PathBuf)> = users
+        .into_iter()
+        .enumerate()
+        .map(|(n, user)| (user, project(&sandbox, &format!("p{n}"), user, THUMB)))
+        .collect();
+    let children: Vec<_> = projects
+        .iter()
+        .map(|(user, dir)| {
+            let mut command = command_as(&sandbox, *user, "077", dir, &["sync"]);
+            command
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+    }
+    let requests = server.requests();
+    let archives: Vec<_> = requests.iter().filter(|r| r.contains(".tar.")).collect();
+    assert_eq!(archives.len(), 5, "{archives:?}");
+    for (user, dir) in &projects {
+        run_as(&sandbox, *user, "077", dir, &["verify", "--deep"]).exits(0);
+    }
 }

@@ -1,5 +1,6 @@
 //! A small dist tree, and what `sync` does with it.
 
+mod beside;
 mod bundle;
 mod ci;
 #[cfg(feature = "fault-injection")]
