@@ -22,7 +22,7 @@ use crate::types::{RelPath, Sha256};
 /// before the first request.
 pub struct Client {
     server: DistServer,
-    options: Options,
+    pub(super) options: Options,
     /// Made at the first request: reading root certificates takes a while.
     transport: OnceLock<Transport>,
     making: Mutex<()>,
@@ -128,6 +128,19 @@ impl Client {
         })
     }
 
+    /// Fetches the detached signature (`.asc`) beside a file; `None` if the
+    /// server has none.
+    pub fn signature(&self, path: &RelPath) -> Result<Option<Vec<u8>>, FetchError> {
+        let Ok(path) = format!("{path}.asc").parse::<RelPath>() else {
+            return Ok(None);
+        };
+        match self.small_file(&path, self.options.signature_limit) {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(FetchError::NoManifest { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn small_file(&self, path: &RelPath, limit: u64) -> Result<(Vec<u8>, Served), FetchError> {
         let absent = |url| FetchError::NoManifest { url };
         let mut memory = Memory::default();
@@ -184,7 +197,7 @@ impl Client {
     }
 
     /// Fills a sink with a file of the server.
-    fn fill(
+    pub(super) fn fill(
         &self,
         path: &RelPath,
         limit: u64,
@@ -222,7 +235,7 @@ impl Client {
         })
     }
 
-    fn transport(&self) -> Result<&Transport, FetchError> {
+    pub(super) fn transport(&self) -> Result<&Transport, FetchError> {
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(transport) = self.transport.get() {
             return Ok(transport);

@@ -16,6 +16,9 @@ pub struct Options {
     pub minimum_bytes: u64,
     /// The time over which the minimum rate is taken: 30 s.
     pub window: Duration,
+    /// Longest time for the body of one request, however fast it comes; no
+    /// bound by default, because archives are large and the minimum rate holds.
+    pub total: Option<Duration>,
     /// Requests in a row that may fail without any progress: 5.
     pub attempts: u32,
     /// Requests for one file, whether they made progress or not: 40.
@@ -34,6 +37,8 @@ pub struct Options {
     pub mismatch_wait: Duration,
     /// Largest channel manifest, in bytes: 16 MiB (real ones have about 1 MB).
     pub manifest_limit: u64,
+    /// Largest detached signature, in bytes: 16 KiB (real ones have about 900).
+    pub signature_limit: u64,
     /// Proxies; none by default.
     pub proxies: Proxies,
     /// Root certificates in PEM beside the machine's own.
@@ -53,6 +58,7 @@ impl Default for Options {
             first_byte_timeout: Duration::from_secs(30),
             minimum_bytes: 32 << 10,
             window: Duration::from_secs(30),
+            total: None,
             attempts: 5,
             max_requests: 40,
             backoff: Duration::from_millis(500),
@@ -61,6 +67,7 @@ impl Default for Options {
             redirects: 5,
             mismatch_wait: Duration::from_secs(3),
             manifest_limit: 16 << 20,
+            signature_limit: crate::signature::MAX_SIGNATURE,
             proxies: Proxies::default(),
             extra_roots: Vec::new(),
             offline: false,

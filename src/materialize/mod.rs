@@ -6,7 +6,9 @@
 //! whatever stands in it: every directory on the way is checked to be one.
 
 mod area;
+mod encoding;
 mod link;
+mod stamps;
 mod state;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,8 @@ use rayon::prelude::*;
 
 pub use area::{Area, AreaDigest, Conflict, Content, areas};
 pub use link::{LinkMode, PlaceError};
-pub use state::{AreaState, STATE_FILE, Stamp, State};
+pub use stamps::Stamps;
+pub use state::{AreaState, Inputs, STATE_FILE, State, StateFile};
 
 use crate::events::{Cancel, Cancelled};
 use crate::sys::fs::{self, FsError};

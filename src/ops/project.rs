@@ -10,9 +10,9 @@ use crate::sys::fs::{self, FsError};
 use crate::types::{FileDigest, RelPath, SpecDigest, Triple};
 
 /// The largest manifest and spec we read.
-const MAX_MANIFEST: u64 = 1 << 20;
+pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 /// The largest lock we read.
-const MAX_LOCK: u64 = 16 << 20;
+pub(super) const MAX_LOCK: u64 = 16 << 20;
 
 /// Where a project's files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,8 @@ impl ProjectFiles {
 
     /// Reads the manifest and the specs it names.
     pub fn load(self) -> Result<Project, OpsError> {
-        let manifest = Manifest::parse(&self.manifest_text()?, &self.manifest)?;
+        let text = self.manifest_text()?;
+        let manifest = Manifest::parse(&text, &self.manifest)?;
         let mut specs = BTreeMap::new();
         for (target, request) in &manifest.targets {
             if let Some(path) = &request.spec {
@@ -73,6 +74,7 @@ impl ProjectFiles {
         }
         Ok(Project {
             files: self,
+            manifest_digest: FileDigest::of(text.as_bytes()),
             manifest,
             specs,
         })
@@ -165,15 +167,20 @@ fn is_link_loop(_error: &std::io::Error) -> bool {
 
 /// Refuses a spec that a link takes out of the project.
 fn check_inside(dir: &Path, spec: &Path, target: &Triple) -> Result<(), OpsError> {
+    match find_outside(dir, spec)? {
+        None => Ok(()),
+        Some(path) => Err(OpsError::SpecOutside {
+            target: target.clone(),
+            path,
+        }),
+    }
+}
+
+/// Where a spec really is, if that is not in the project.
+pub(super) fn find_outside(dir: &Path, spec: &Path) -> Result<Option<PathBuf>, OpsError> {
     let real = |path: &Path| fs::at("find", path, std::fs::canonicalize(path));
     let path = real(spec).map_err(unreadable_spec)?;
-    if path.starts_with(real(dir)?) {
-        return Ok(());
-    }
-    Err(OpsError::SpecOutside {
-        target: target.clone(),
-        path,
-    })
+    Ok((!path.starts_with(real(dir)?)).then_some(path))
 }
 
 /// A target spec's file.
@@ -192,6 +199,8 @@ pub struct Spec {
 pub struct Project {
     /// Where its files are.
     pub files: ProjectFiles,
+    /// BLAKE3 of the manifest's text.
+    pub manifest_digest: FileDigest,
     /// What it asks for.
     pub manifest: Manifest,
     /// The specs by target.

@@ -9,3 +9,5 @@
 mod fault;
 pub mod fs;
 pub mod process;
+pub mod stat;
+pub mod writers;

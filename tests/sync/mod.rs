@@ -2,12 +2,26 @@
 
 mod ci;
 #[cfg(feature = "fault-injection")]
+mod clock;
+mod collect;
+#[cfg(feature = "fault-injection")]
 mod crash;
+mod fresh;
+mod freshness;
+mod group;
 mod hostile;
 mod lock;
+mod mirrors;
+#[path = "../support/openpgp.rs"]
+mod openpgp;
 mod output;
 mod processes;
+mod provenance;
+mod read_only;
+mod rest;
+mod signature;
 mod store;
+mod update;
 mod verify;
 mod verify_formats;
 

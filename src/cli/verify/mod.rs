@@ -15,16 +15,29 @@ use super::args::{VerifyArgs, VerifyFormat};
 use super::error::CliError;
 use super::settings;
 use super::terminal::{Terminal, write_out};
-use crate::ops::{self, ProjectFiles, VerifyOptions, VerifyReport};
+use crate::ops::{self, ProjectFiles, SignatureCheck, VerifyOptions, VerifyReport};
 use paths::Paths;
 
 pub(super) fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let start = settings::start_directory(session.global)?;
     let (report, dir) = match session.files() {
         Ok(files) => {
-            let options = VerifyOptions { deep: args.deep };
-            let report = ops::verify(&session.cx, &files, options)?;
-            (report, files.dir)
+            let options = VerifyOptions {
+                deep: args.deep,
+                signature: SignatureCheck {
+                    upstream: args.upstream,
+                    require: args.require_signature,
+                },
+            };
+            let mut report = ops::verify(&session.cx, &files, options)?;
+            let dir = files.dir.clone();
+            if args.rebuild {
+                let selected =
+                    (!args.targets.is_empty()).then(|| args.targets.iter().cloned().collect());
+                let again = ops::rebuild(&session.cx, &files.load()?, selected.as_ref())?;
+                report.judgements.extend(again);
+            }
+            (report, dir)
         }
         // No manifest, or somebody else's: a verdict in the asked form, too.
         Err(CliError::Ops(e)) => {

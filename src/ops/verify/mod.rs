@@ -17,6 +17,7 @@ pub use finding::{Finding, Judgement, Place, Problem};
 
 use self::subject::Subject;
 use super::project::ProjectFiles;
+use super::signature::{self, SignatureCheck};
 use super::{Context, OpsError};
 use crate::types::Class;
 
@@ -26,6 +27,8 @@ pub struct VerifyOptions {
     /// Read every byte of the output, and of the store's trees it is made of;
     /// an output that is not there is then a "no".
     pub deep: bool,
+    /// How to judge the channel manifest's signature.
+    pub signature: SignatureCheck,
 }
 
 /// One thing that `verify` judges.
@@ -67,6 +70,12 @@ pub const CHECKS: &[Check] = &[
         judge: files::specs,
     },
     Check {
+        name: "signature",
+        asks: "The lock is what a trusted key signed, as far as the policy asks for it.",
+        remedy: "Run `sysroot lock` against a server that has the signature.",
+        judge: signature,
+    },
+    Check {
         name: "output",
         asks: "The output is complete and equal to the lock.",
         remedy: "Run `sysroot sync`.",
@@ -84,7 +93,22 @@ pub const CHECKS: &[Check] = &[
         remedy: "Find out which build is right before you change a pin.",
         judge: output::pins,
     },
+    Check {
+        name: "rebuild",
+        asks: "Compiling again gives what the lock pins.",
+        remedy: "Find out which build is right before you change a pin.",
+        // It starts compilers, so it is made only by `--rebuild`.
+        judge: |_| Ok(None),
+    },
 ];
+
+fn signature(subject: &Subject<'_>) -> Result<Option<Finding>, OpsError> {
+    let Some(file) = subject.lock_file() else {
+        return Ok(None);
+    };
+    let how = subject.options.signature;
+    signature::judge(subject.cx, &file.lock, how).map(Some)
+}
 
 /// All verdicts, in the order they were reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

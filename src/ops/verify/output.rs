@@ -13,7 +13,7 @@ use crate::materialize::{
 use crate::ops::execute::index;
 use crate::ops::output::{Wanted, wanted};
 use crate::ops::project::{LockFile, ProjectFiles};
-use crate::ops::{Context, OpsError, sync, system};
+use crate::ops::{Context, OpsError, sync};
 use crate::plan::{StoreIndex, plan};
 use crate::store::Store;
 use crate::sys::fs;
@@ -45,8 +45,10 @@ pub(crate) fn compare(
     if fs::metadata_if_exists(output)?.is_none() {
         return Err(OpsError::NoOutput(output.clone()));
     }
-    system::check_locked(cx, lock)?;
+    sync::check_system(cx, lock)?;
     let store = cx.store_to_read()?;
+    // No collector takes away what is being read.
+    let _using = store.look();
     let index = index(&store, lock, host);
     let plan = plan(lock, host, targets, &index)?;
     let unknown = plan.fetch.iter().map(|f| f.id.to_string());
@@ -107,10 +109,9 @@ pub(super) fn output(subject: &Subject<'_>) -> Result<Option<Finding>, OpsError>
     }
     if !deep
         && let Some(state) = cx.state(&files.output)
-        && sync::is_untouched(files, file, &host, Some(&state))
+        && sync::is_untouched(cx, files, file, &host, Some(&state))
     {
-        let stamps = state.areas.values().flat_map(|area| &area.stamps);
-        let count = stamps.filter(|stamp| !stamp.is_directory()).count();
+        let count = state.areas.values().map(|area| area.stamps.files()).sum();
         return Ok(Some(Finding::Good(as_locked(count, state.areas.len()))));
     }
     let compared = match compare(cx, files, &file.lock, &host, None) {
@@ -186,6 +187,7 @@ pub(super) fn store(subject: &Subject<'_>) -> Result<Option<Finding>, OpsError> 
         return Ok(None);
     };
     let Stored { store, index } = stored(subject, &file.lock, &host)?;
+    let _using = store.look();
     let mut trees: Vec<_> = index
         .components
         .values()
