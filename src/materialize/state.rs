@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! "sysroot-state 2\n"
-//! lock, host, link mode   each with a byte in front: 1 if there is one, else 0
+//! lock, host, link mode, boot   each with a byte in front: 1 if there is one, else 0
 //! trees                   their number, 32 bytes each
 //! inputs                  a byte; version, machine, BLAKE3 of the manifest,
 //!                         number of specs, path and BLAKE3 of each,
@@ -25,10 +25,11 @@ use std::path::Path;
 use super::LinkMode;
 use super::area::AreaDigest;
 use super::encoding::{Reader, Writer};
+use super::inputs::Inputs;
 use super::stamps::{Stamps, all_hold};
 use crate::store::StateKey;
 use crate::sys::fs::{self, FsError};
-use crate::types::{FileDigest, RelPath, TreeDigest, Triple};
+use crate::types::{RelPath, TreeDigest, Triple};
 
 /// The state file's name in the output.
 pub const STATE_FILE: &str = ".state";
@@ -49,6 +50,9 @@ pub struct State {
     pub host: Option<Triple>,
     /// How files got here: `reflink`, `hardlink` or `copy`.
     pub link_mode: Option<LinkMode>,
+    /// The boot during which it was written. Files of an output are not
+    /// flushed, so after a power cut metadata alone proves nothing.
+    pub boot: Option<String>,
     /// The trees that the output is made of.
     pub trees: Vec<TreeDigest>,
     /// The files that the lock was found to answer; absent if nobody looked.
@@ -57,22 +61,6 @@ pub struct State {
     pub watched: Stamps,
     /// The areas by path.
     pub areas: BTreeMap<RelPath, AreaState>,
-}
-
-/// The files that led to a lock. While they have these contents, and the lock
-/// its own, there is no need to understand them again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inputs {
-    /// The version of sysroot that understood them.
-    pub version: String,
-    /// The machine it was made for, which chooses among the lock's hosts.
-    pub machine: Triple,
-    /// The manifest's text.
-    pub manifest: FileDigest,
-    /// The target specs, by their path from the manifest's directory.
-    pub specs: Vec<(RelPath, FileDigest)>,
-    /// The locked targets.
-    pub targets: Vec<Triple>,
 }
 
 /// One area as it was when it was put into place.
@@ -93,6 +81,12 @@ impl State {
         untouched(output, areas, &self.watched.0, threads)
     }
 
+    /// Whether the system has run since this was written; if not, what was
+    /// written then may not have reached the disk.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.boot == fs::boot()
+    }
+
     /// Writes the state, with the code that vouches for it.
     pub fn write(&self, output: &Path, key: &StateKey) -> Result<(), FsError> {
         let body = self.encode();
@@ -106,6 +100,7 @@ impl State {
             lock,
             host,
             link_mode,
+            boot,
             trees,
             inputs,
             watched,
@@ -116,6 +111,7 @@ impl State {
         to.option(lock.as_ref(), |to, lock| to.raw(lock.as_bytes()));
         to.option(host.as_ref(), |to, host| to.bytes(host.as_str().as_bytes()));
         to.option(*link_mode, |to, mode| to.bytes(mode.as_str().as_bytes()));
+        to.option(boot.as_ref(), |to, boot| to.bytes(boot.as_bytes()));
         to.number(trees.len() as u64);
         for tree in trees {
             to.raw(tree.as_bytes());
@@ -129,51 +125,6 @@ impl State {
             to.bytes(&area.stamps.0);
         }
         to.0
-    }
-}
-
-impl Inputs {
-    fn encode(&self, to: &mut Writer) {
-        let Self {
-            version,
-            machine,
-            manifest,
-            specs,
-            targets,
-        } = self;
-        to.bytes(version.as_bytes());
-        to.bytes(machine.as_str().as_bytes());
-        to.raw(manifest.as_bytes());
-        to.number(specs.len() as u64);
-        for (path, digest) in specs {
-            to.bytes(path.as_str().as_bytes());
-            to.raw(digest.as_bytes());
-        }
-        to.number(targets.len() as u64);
-        for target in targets {
-            to.bytes(target.as_str().as_bytes());
-        }
-    }
-
-    fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let version = from.text()?.to_owned();
-        let machine = from.parsed()?;
-        let manifest = FileDigest::from_bytes(from.raw()?);
-        let mut specs = Vec::new();
-        for _ in 0..from.number()? {
-            specs.push((from.parsed()?, FileDigest::from_bytes(from.raw()?)));
-        }
-        let mut targets = Vec::new();
-        for _ in 0..from.number()? {
-            targets.push(from.parsed()?);
-        }
-        Some(Self {
-            version,
-            machine,
-            manifest,
-            specs,
-            targets,
-        })
     }
 }
 
@@ -199,6 +150,7 @@ struct Parsed<'a> {
     lock: Option<AreaDigest>,
     host: Option<Triple>,
     link_mode: Option<LinkMode>,
+    boot: Option<&'a str>,
     trees: Vec<TreeDigest>,
     inputs: Option<Inputs>,
     watched: &'a [u8],
@@ -223,6 +175,7 @@ impl StateFile {
         let lock = from.option(|from| from.raw().map(AreaDigest::from_bytes))?;
         let host = from.option(Reader::parsed)?;
         let link_mode = from.option(|from| LinkMode::from_name(from.text()?))?;
+        let boot = from.option(Reader::text)?;
         let mut trees = Vec::new();
         for _ in 0..from.number()? {
             trees.push(TreeDigest::from_bytes(from.raw()?));
@@ -239,6 +192,7 @@ impl StateFile {
             lock,
             host,
             link_mode,
+            boot,
             trees,
             inputs,
             watched,
@@ -258,6 +212,7 @@ impl StateFile {
             lock: parsed.lock,
             host: parsed.host,
             link_mode: parsed.link_mode,
+            boot: parsed.boot.map(str::to_owned),
             trees: parsed.trees,
             inputs: parsed.inputs,
             watched: Stamps(parsed.watched.to_vec()),
@@ -270,6 +225,13 @@ impl StateFile {
     pub fn inputs(&self) -> Option<(AreaDigest, Inputs)> {
         let parsed = self.parse()?;
         parsed.lock.zip(parsed.inputs)
+    }
+
+    /// Whether the system has run since this was written; if not, what was
+    /// written then may not have reached the disk.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.parse()
+            .is_some_and(|parsed| parsed.boot == fs::boot().as_deref())
     }
 
     /// Whether every area is as it was left and there is no other, judged by
@@ -301,6 +263,7 @@ fn untouched<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::FileDigest;
 
     fn state() -> State {
         let digest = |byte| FileDigest::from_bytes([byte; 32]);
@@ -312,6 +275,7 @@ mod tests {
             lock: Some(digest(1)),
             host: Some("x86_64-unknown-linux-gnu".parse().unwrap()),
             link_mode: Some(LinkMode::Copy),
+            boot: Some("b8a3".to_owned()),
             trees: vec![TreeDigest::from_bytes([2; 32]); 3],
             inputs: Some(Inputs {
                 version: "1.2.3".to_owned(),

@@ -349,7 +349,7 @@ impl Run<'_> {
             trees.push(self.stored(name, Some(self.host))?);
         }
         let place = |tree| self.store.tree_path(tree);
-        materialize::assemble(staging.path(), &trees, &place)?;
+        materialize::assemble(staging.path(), &trees, &place, self.cx.cancel)?;
         let (tree, listing) = self.stored("rust-src", None)?;
         materialize::check_stored(tree, &listing, &place(tree))?;
         let rust_src: PathBuf = place(tree).join("lib/rustlib/src/rust");

@@ -40,7 +40,7 @@ pub fn up_to_date(
             matches!(find_outside(&files.dir, &path), Ok(None))
                 && digest(&path, MAX_MANIFEST) == Some(*spec)
         });
-    if !same || !file.is_untouched(&files.output, cx.settings.jobs) {
+    if !same || !file.is_of_this_boot() || !file.is_untouched(&files.output, cx.settings.jobs) {
         return None;
     }
     Some(SyncReport {

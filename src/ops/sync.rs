@@ -100,7 +100,9 @@ pub fn sync(
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(cx, project, &file, &host, state.as_ref()) {
+    if is_untouched(cx, project, &file, &host, state.as_ref())
+        && state.is_some_and(|state| state.is_of_this_boot())
+    {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
@@ -303,6 +305,7 @@ fn materialize(
         lock: is_whole.then(|| file.digest()),
         host: Some(host.clone()),
         link_mode: report.link_mode.or(known.link_mode),
+        boot: fs::boot(),
         trees: wanted.trees,
         inputs: (is_whole && options.mode != SyncMode::Frozen)
             .then(|| inputs(cx, project, &file.lock)),

@@ -401,6 +401,16 @@ pub fn sync_file_system(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What tells one run of this machine's system from the next; `None` where
+/// the system has no such thing.
+pub fn boot() -> Option<String> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let text = read_text(Path::new("/proc/sys/kernel/random/boot_id"), 64).ok()?;
+    Some(text.trim_end().to_owned())
+}
+
 /// All regular files below a directory.
 #[cfg(not(target_os = "linux"))]
 fn walk(path: &Path) -> Result<Vec<PathBuf>> {
