@@ -38,6 +38,12 @@ pub enum Event {
         /// How long it took.
         elapsed: Duration,
     },
+    /// A piece of work ended without a result, and something else is done
+    /// instead.
+    Dropped {
+        /// The task of [`Event::Started`].
+        task: String,
+    },
     /// Another process does the same work; we wait for it.
     Waiting {
         /// The task of [`Event::Started`].
@@ -56,6 +62,8 @@ pub enum Stage {
     Resolve,
     /// An archive is downloaded.
     Download,
+    /// A tree is looked for on remotes, and pulled.
+    Pull,
     /// An archive is unpacked into the store.
     Unpack,
     /// A target is compiled.

@@ -16,6 +16,8 @@ pub mod types;
 pub mod config;
 pub mod document;
 
+pub mod attest;
+pub mod diff;
 pub mod lock;
 pub mod manifest;
 pub mod recipe;
@@ -27,7 +29,9 @@ pub mod sys;
 pub mod build;
 pub mod fetch;
 pub mod materialize;
+pub mod pack;
 pub mod plan;
+pub mod remote;
 pub mod store;
 
 pub mod ops;

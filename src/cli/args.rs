@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::config::{Age, Size};
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -78,6 +79,10 @@ pub(super) enum Command {
     Sync(SyncArgs),
     /// Check manifest, lock and output against each other; offline and read-only
     Verify(VerifyArgs),
+    /// Print the in-toto statement about a compiled target
+    Attest(AttestArgs),
+    /// Print a CycloneDX document of everything the lock brings in
+    Sbom,
     /// Show what is locked, stored and materialized
     Status,
     /// Run a command with the project's toolchain
@@ -128,6 +133,10 @@ pub(super) struct InitArgs {
 
 /// Flags of `lock`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one flag of the command line"
+)]
 pub(super) struct LockArgs {
     /// Write nothing, and exit with 1 if the lock would change
     #[arg(long, conflicts_with = "dry_run")]
@@ -138,6 +147,16 @@ pub(super) struct LockArgs {
     /// Ask the server again, and accept that a dated release was published anew
     #[arg(long)]
     pub(super) refresh: bool,
+    /// Compile what has no pin for this machine yet, and pin it; with `--check`, exit with 1 if
+    /// anything has none
+    #[arg(long)]
+    pub(super) pin: bool,
+    /// Compile this target again and take what that gives as its pin; may be repeated
+    #[arg(long, value_name = "TRIPLE", conflicts_with_all = ["check", "dry_run"])]
+    pub(super) repin: Vec<Triple>,
+    /// How many jobs may run at once [env: `SYSROOT_JOBS`] [default: all processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
 }
 
 /// Flags of `sync`.
@@ -173,6 +192,45 @@ pub(super) struct VerifyArgs {
     /// Read every byte of the output and of the store's trees it is made of
     #[arg(long)]
     pub(super) deep: bool,
+    /// Compile again in another directory with another number of jobs, and compare with the pin;
+    /// the one check that starts a compiler
+    #[arg(long)]
+    pub(super) rebuild: bool,
+    /// With `--rebuild`, only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE", requires = "rebuild")]
+    pub(super) targets: Vec<Triple>,
+}
+
+/// Flags of `attest`.
+#[derive(Debug, Args)]
+pub(super) struct AttestArgs {
+    /// The compiled target
+    pub(super) target: Triple,
+    /// The machine that compiled it [default: this one]
+    #[arg(long, value_name = "TRIPLE")]
+    pub(super) host: Option<Triple>,
+}
+
+/// Flags of `cache push`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PushArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+    /// Sign the records with the secret key in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) sign: Option<PathBuf>,
+    /// Also push the unpacked archives of upstream; others accept them only if they are signed
+    #[arg(long, requires = "sign")]
+    pub(super) components: bool,
+}
+
+/// Flags of `cache pull`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PullArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
 }
 
 /// Flags of `run`.
@@ -216,7 +274,7 @@ pub(super) struct PathArgs {
 }
 
 /// The verbs of `cache`.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(super) enum CacheCommand {
     /// Print where the store is
     Dir,
@@ -224,4 +282,52 @@ pub(super) enum CacheCommand {
     Size,
     /// List what is in the store
     List,
+    /// Read every byte of the store, and report what is damaged
+    Verify {
+        /// Move damaged trees away, so that the next sync makes them anew
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Remove what no project has used for long, and what killed processes left
+    Gc(GcArgs),
+    /// Remove trees, whether projects use them or not
+    Evict(EvictArgs),
+    /// Send the project's stored trees to the remotes that may be written to
+    Push(PushArgs),
+    /// Bring what the lock names from the remotes into the store
+    Pull(PullArgs),
+    /// Make a key pair to sign pushed trees with, and print the public key
+    Keygen {
+        /// Where to write the secret key [default: `signing-key` beside the configuration file]
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+}
+
+/// Flags of `cache gc`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct GcArgs {
+    /// Let all trees together take no more than this, such as 20G
+    #[arg(long, value_name = "SIZE")]
+    pub(super) max_size: Option<Size>,
+    /// Keep trees that no project uses for this long, such as 90d
+    #[arg(long, value_name = "AGE")]
+    pub(super) max_age: Option<Age>,
+    /// Remove nothing, and print what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// Flags of `cache evict`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct EvictArgs {
+    /// A tree (12 digits or more of its digest), a component or a target
+    #[arg(required_unless_present = "all_unused", conflicts_with = "all_unused")]
+    pub(super) what: Option<String>,
+    /// Every tree that no project uses
+    #[arg(long)]
+    pub(super) all_unused: bool,
+    /// Remove nothing, and print what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }

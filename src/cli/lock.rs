@@ -9,7 +9,7 @@ use super::args::LockArgs;
 use super::error::CliError;
 use super::terminal::path_value;
 use crate::lock::{Difference, Lock, LockedSource};
-use crate::ops::{self, LockMode, LockStatus};
+use crate::ops::{self, LockMode, LockStatus, PinOptions, Pinned};
 
 pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
@@ -19,18 +19,68 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, Cl
         (false, false) => LockMode::Write,
     };
     let report = ops::lock(&session.cx, &project, mode, args.refresh)?;
+    let pinned = if args.pin || !args.repin.is_empty() {
+        let options = PinOptions {
+            mode,
+            missing: args.pin,
+            again: args.repin.iter().cloned().collect(),
+        };
+        let file = report.file.clone();
+        Some(ops::pin(&session.cx, &project, file, &options)?)
+    } else {
+        None
+    };
+    let resolved = mode == LockMode::Write && report.status != LockStatus::Fresh;
     session.terminal.object(&json!({
         "lock": path_value(&project.files.lock),
         "status": status_word(&report.status),
         "changes": changes(&report.status),
-        "written": mode == LockMode::Write && report.status != LockStatus::Fresh,
+        "written": resolved || pinned.as_ref().is_some_and(|pinned| pinned.written),
         "targets": targets(&report.file.lock),
+        "pins": pinned.iter().flat_map(|pinned| &pinned.pins).map(pin_object).collect::<Vec<_>>(),
     }));
     if mode == LockMode::DryRun && report.status != LockStatus::Fresh {
         session.terminal.result(report.file.text.trim_end());
     }
     describe(session, &report.status, &report.file.lock);
+    for one in pinned.iter().flat_map(|pinned| &pinned.pins) {
+        describe_pin(session, one, args.repin.contains(&one.target));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What became of a pin, in one word.
+fn pin_word(pinned: &Pinned) -> &'static str {
+    match (pinned.old, pinned.new) {
+        (None, None) => "missing",
+        (None, Some(_)) => "pinned",
+        (Some(old), Some(new)) if old == new => "kept",
+        (Some(_), _) => "repinned",
+    }
+}
+
+fn pin_object(pinned: &Pinned) -> Value {
+    let Pinned { target, old, new } = pinned;
+    json!({ "target": target, "status": pin_word(pinned), "old": old, "new": new })
+}
+
+/// Tells people what became of a pin; `again` if it was compiled for that.
+fn describe_pin(session: &Session<'_>, pinned: &Pinned, again: bool) {
+    let Pinned { target, old, new } = pinned;
+    let terminal = session.terminal;
+    match (old, new) {
+        (Some(old), Some(new)) if old != new => {
+            terminal.note(&format!("pinned {target} anew\n  old: {old}\n  new: {new}"));
+        }
+        (Some(pin), _) if again => {
+            terminal.note(&format!(
+                "{target} was compiled to the tree that is pinned, {pin}"
+            ));
+        }
+        (Some(pin), _) => terminal.detail(&format!("{target} is pinned to {pin}")),
+        (None, Some(pin)) => terminal.note(&format!("pinned {target} to {pin}")),
+        (None, None) => terminal.note(&format!("{target} has no pin yet")),
+    }
 }
 
 /// The status as one word for scripts.

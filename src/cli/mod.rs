@@ -3,13 +3,17 @@
 //! of [`crate::ops`], and prints the outcome.
 
 mod args;
+mod attest;
 mod cache;
+mod collect;
 mod environment;
 mod error;
 mod init;
 mod lock;
 mod progress;
 mod project;
+mod remote;
+mod sbom;
 mod settings;
 mod signals;
 mod status;
@@ -76,10 +80,10 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Schema { file } => return Ok(schema(*file, terminal)),
         _ => {}
     }
-    let jobs = if let Command::Sync(args) = &cli.command {
-        args.jobs
-    } else {
-        None
+    let jobs = match &cli.command {
+        Command::Sync(args) => args.jobs,
+        Command::Lock(args) => args.jobs,
+        _ => None,
     };
     let settings: Settings = settings::settings(&cli.global, jobs)?;
     let cancel = Cancel::default();
@@ -103,13 +107,15 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Lock(args) => lock::run(&session, args),
         Command::Sync(args) => sync::run(&session, args),
         Command::Verify(args) => verify::run(&session, args),
+        Command::Attest(args) => attest::run(&session, args),
+        Command::Sbom => sbom::run(&session),
         Command::Status => status::run(&session),
         Command::Run(args) => environment::run(&session, args),
         Command::Env(args) => environment::env(&session, args),
         Command::Path(args) => environment::path(&session, args),
         Command::Link => environment::link(&session),
         Command::Unlink => environment::unlink(&session),
-        Command::Cache(command) => cache::run(&session, *command),
+        Command::Cache(command) => cache::run(&session, command),
         Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -45,6 +45,7 @@ const fn begun(stage: Stage) -> &'static str {
     match stage {
         Stage::Resolve => "resolving",
         Stage::Download => "downloading",
+        Stage::Pull => "pulling",
         Stage::Unpack => "unpacking",
         Stage::Build => "compiling",
         Stage::Link => "linking",
@@ -55,6 +56,7 @@ const fn done(stage: Stage) -> &'static str {
     match stage {
         Stage::Resolve => "resolved",
         Stage::Download => "downloaded",
+        Stage::Pull => "pulled",
         Stage::Unpack => "unpacked",
         Stage::Build => "compiled",
         Stage::Link => "linked",
@@ -71,7 +73,7 @@ impl Bars {
             .all
             .add(total.map_or_else(ProgressBar::new_spinner, ProgressBar::new));
         let template = match stage {
-            Stage::Download => "  {spinner} {prefix} {msg} {bytes} {bytes_per_sec}",
+            Stage::Download | Stage::Pull => "  {spinner} {prefix} {msg} {bytes} {bytes_per_sec}",
             _ => "  {spinner} {prefix} {msg} {elapsed}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -116,8 +118,13 @@ impl Observer for Progress {
                 }
                 let text = format!("{:>10} {task} in {}", done(stage), seconds(elapsed));
                 match stage {
-                    Stage::Unpack | Stage::Build | Stage::Resolve => self.line(&text),
+                    Stage::Pull | Stage::Unpack | Stage::Build | Stage::Resolve => self.line(&text),
                     Stage::Download | Stage::Link => self.terminal.detail(&text),
+                }
+            }
+            Event::Dropped { task } => {
+                if let Some(bars) = &self.bars {
+                    bars.finish(&task);
                 }
             }
             Event::Waiting { task, holder } => {

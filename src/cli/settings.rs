@@ -15,6 +15,7 @@ use crate::config::{self, Config, Fault};
 use crate::fetch::Proxies;
 use crate::materialize::LinkMode;
 use crate::ops::Settings;
+use crate::remote::{Access, RemoteError, RemoteSettings, TokenError};
 use crate::sys::fs;
 use crate::types::{Class, Date, Diagnostic, Triple};
 
@@ -46,6 +47,18 @@ pub(super) enum SettingsError {
     /// The configuration file says something wrong.
     #[error("{0}")]
     Config(Fault),
+    /// A variable that holds a secret, which is not repeated.
+    #[error("the environment variable {name} cannot be used")]
+    Secret {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: TokenError,
+    },
+    /// A remote, a key or a credential.
+    #[error(transparent)]
+    Remote(RemoteError),
     /// Somebody else owns the configuration file, or may write to it.
     #[error("the configuration file `{}` {reason}", .path.display())]
     ForeignConfig {
@@ -71,9 +84,12 @@ pub(super) enum SettingsError {
 impl Diagnostic for SettingsError {
     fn class(&self) -> Class {
         match self {
-            Self::Variable { .. } | Self::NoHome | Self::ConfigFile { .. } | Self::Config(_) => {
-                Class::Usage
-            }
+            Self::Variable { .. }
+            | Self::Secret { .. }
+            | Self::NoHome
+            | Self::ConfigFile { .. }
+            | Self::Config(_) => Class::Usage,
+            Self::Remote(e) => e.class(),
             Self::ForeignConfig { .. } => Class::Trust,
             Self::Directory { .. } => Class::FileSystem,
         }
@@ -83,6 +99,8 @@ impl Diagnostic for SettingsError {
         match self {
             Self::Config(fault) => Some(fault.excerpt().to_owned()),
             Self::Variable { .. }
+            | Self::Secret { .. }
+            | Self::Remote(_)
             | Self::NoHome
             | Self::ConfigFile { .. }
             | Self::ForeignConfig { .. }
@@ -92,7 +110,10 @@ impl Diagnostic for SettingsError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Variable { name, .. } => Some(format!("unset {name}, or correct it")),
+            Self::Remote(e) => e.hint(),
+            Self::Variable { name, .. } | Self::Secret { name, .. } => {
+                Some(format!("unset {name}, or correct it"))
+            }
             Self::NoHome => Some("set SYSROOT_CACHE_DIR".to_owned()),
             Self::Config(fault) => fault.hint().map(str::to_owned),
             Self::ConfigFile { .. } => Some("correct SYSROOT_CONFIG, or the file".to_owned()),
@@ -145,9 +166,10 @@ pub(super) fn path() -> OsString {
 
 /// Reads the environment; `jobs` is the flag's value.
 pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, SettingsError> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let config = user_config()?;
     Ok(Settings {
-        config: user_config()?,
+        remotes: remotes(&config)?,
+        config,
         cache: cache_dir()?,
         dist_server: match text("SYSROOT_DIST_SERVER")? {
             Some(server) => server,
@@ -167,8 +189,26 @@ pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, S
                 .to_zoned(jiff::tz::TimeZone::UTC)
                 .date(),
         ),
-        now: now.map_or(0, |since| since.as_secs()),
+        now: now()?,
     })
+}
+
+/// Seconds since 1970; the tests turn this clock with `SYSROOT_FAULT_NOW`.
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    expect(clippy::unnecessary_wraps, reason = "a turned clock may be none")
+)]
+fn now() -> Result<u64, SettingsError> {
+    #[cfg(feature = "fault-injection")]
+    if let Some(turned) = text("SYSROOT_FAULT_NOW")? {
+        return turned.parse().map_err(|_| SettingsError::Variable {
+            name: "SYSROOT_FAULT_NOW",
+            value: turned,
+            reason: "expected seconds since 1970".to_owned(),
+        });
+    }
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Ok(since.map_or(0, |since| since.as_secs()))
 }
 
 /// The triple this binary was compiled for.
@@ -292,6 +332,54 @@ fn link_mode() -> Result<LinkMode, SettingsError> {
         value,
         reason: "expected `reflink`, `hardlink` or `copy`".to_owned(),
     })
+}
+
+/// The remotes of the configuration and of the environment, and everything
+/// that their clients take from the environment.
+fn remotes(config: &Config) -> Result<RemoteSettings, SettingsError> {
+    let name = "SYSROOT_REMOTE_ACCESS";
+    let access = match text(name)?.as_deref() {
+        None | Some("read") => Access::Read,
+        Some("read-write") => Access::ReadWrite,
+        Some(value) => {
+            return Err(SettingsError::Variable {
+                name,
+                value: value.to_owned(),
+                reason: "expected `read` or `read-write`".to_owned(),
+            });
+        }
+    };
+    let name = "SYSROOT_REMOTE_TOKEN";
+    // Not by `text`, whose error repeats the value.
+    let tokens = variable(name).unwrap_or_default().into_string();
+    let tokens = tokens.map_err(|_| TokenError).and_then(|t| t.parse());
+    let tokens = tokens.map_err(|source| SettingsError::Secret { name, source })?;
+    let urls = text("SYSROOT_REMOTE")?;
+    let new = RemoteSettings::new(config, urls.as_deref(), access, tokens, store_variables());
+    new.map_err(SettingsError::Remote)
+}
+
+/// The variables of the object stores. Their clients also look for what their
+/// own platforms leave there: a web identity token, a metadata server.
+fn store_variables() -> Vec<(String, String)> {
+    const PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+    let is_of_store = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, value)| is_of_store(name) && !value.is_empty())
+        .collect()
+}
+
+/// Where `cache keygen` writes a key if it is not told: beside the
+/// configuration file.
+pub(super) fn signing_key_path() -> Result<PathBuf, SettingsError> {
+    let base = etcetera::choose_base_strategy().map_err(|_| SettingsError::NoHome)?;
+    let dir = base.config_dir();
+    if dir.is_absolute() {
+        Ok(dir.join("sysroot/signing-key"))
+    } else {
+        Err(SettingsError::NoHome)
+    }
 }
 
 fn proxy() -> Result<Proxies, SettingsError> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::SyncArgs;
 use super::error::CliError;
-use super::terminal::{path_value, seconds};
+use super::terminal::{bytes, path_value, seconds};
 use super::{Session, lock, settings, signals};
 use crate::ops::{self, ProjectFiles, SyncMode, SyncOptions, SyncReport};
 use crate::plan::Plan;
@@ -77,9 +77,14 @@ fn object(report: &SyncReport, output: &std::path::Path) -> serde_json::Value {
             "target": target,
             "tree": tree,
         })).collect::<Vec<_>>(),
+        "pulled": super::remote::pulled(&report.executed.pulled),
         "replaced": names(&report.replaced),
         "removed": names(&report.removed),
         "link_mode": report.link_mode.map(crate::materialize::LinkMode::as_str),
+        "collected": report.collected.as_ref().and_then(|gc| gc.swept.as_ref()).map(|swept| json!({
+            "trees": swept.trees,
+            "bytes": swept.bytes,
+        })),
         "seconds": report.elapsed.as_secs_f64(),
     })
 }
@@ -130,4 +135,13 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
     session
         .terminal
         .note(&format!("synced {targets} {noun} in {elapsed}{how}"));
+    if let Some(swept) = report.collected.as_ref().and_then(|gc| gc.swept.as_ref())
+        && swept.trees > 0
+    {
+        let freed = bytes(swept.bytes);
+        session.terminal.note(&format!(
+            "collected garbage: {} trees that no project uses, {freed}",
+            swept.trees
+        ));
+    }
 }

@@ -11,7 +11,12 @@ use crate::ops::{self, Finding, Judgement, VerifyOptions};
 
 pub(super) fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
-    let report = ops::verify(&session.cx, &project, VerifyOptions { deep: args.deep })?;
+    let mut report = ops::verify(&session.cx, &project, VerifyOptions { deep: args.deep })?;
+    if args.rebuild {
+        let selected = (!args.targets.is_empty()).then(|| args.targets.iter().cloned().collect());
+        let again = ops::rebuild(&session.cx, &project, selected.as_ref())?;
+        report.judgements.extend(again);
+    }
     let code = report.worst().map_or(0, crate::types::Class::exit_code);
     let checks: Vec<_> = report.judgements.iter().map(object).collect();
     session

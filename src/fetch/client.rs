@@ -22,7 +22,7 @@ use crate::types::{RelPath, Sha256};
 /// before the first request.
 pub struct Client {
     server: DistServer,
-    options: Options,
+    pub(super) options: Options,
     /// Made at the first request: reading root certificates takes a while.
     transport: OnceLock<Transport>,
     making: Mutex<()>,
@@ -184,7 +184,7 @@ impl Client {
     }
 
     /// Fills a sink with a file of the server.
-    fn fill(
+    pub(super) fn fill(
         &self,
         path: &RelPath,
         limit: u64,
@@ -222,7 +222,7 @@ impl Client {
         })
     }
 
-    fn transport(&self) -> Result<&Transport, FetchError> {
+    pub(super) fn transport(&self) -> Result<&Transport, FetchError> {
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(transport) = self.transport.get() {
             return Ok(transport);

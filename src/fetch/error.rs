@@ -64,6 +64,17 @@ pub enum FetchError {
         #[source]
         source: Fault,
     },
+    /// Sending a file failed, after repetitions where they made sense.
+    #[error("cannot send `{url}` ({requests} {})", if *.requests == 1 { "request" } else { "requests" })]
+    Send {
+        /// What was to be written.
+        url: String,
+        /// How many requests were made.
+        requests: u32,
+        /// What happened to the last one.
+        #[source]
+        source: Fault,
+    },
     /// The file is larger than its kind may be.
     #[error("`{url}` is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -149,6 +160,9 @@ pub enum Fault {
         /// The time in which they should have come.
         window: Duration,
     },
+    /// Bytes came fast enough, and still not all of them in time.
+    #[error("it took longer than {} seconds", .0.as_secs_f32())]
+    TooLong(Duration),
     /// The server answered with an error.
     #[error("the server answered {status}")]
     Status {
@@ -182,7 +196,8 @@ impl Diagnostic for FetchError {
             | Self::Setup(_)
             | Self::Offline { .. }
             | Self::Gone { .. }
-            | Self::Transfer { .. } => Class::Network,
+            | Self::Transfer { .. }
+            | Self::Send { .. } => Class::Network,
             Self::TooLarge { .. }
             | Self::Mismatch { .. }
             | Self::ManifestMismatch { .. }
@@ -202,7 +217,9 @@ impl Diagnostic for FetchError {
             Self::Gone { .. } => {
                 "set SYSROOT_DIST_SERVER to a mirror that still has it, or use a filled cache"
             }
-            Self::Transfer { source, .. } => return Some(source.hint()),
+            Self::Transfer { source, .. } | Self::Send { source, .. } => {
+                return Some(source.hint());
+            }
             Self::Mismatch { .. } => {
                 "a mirror may be out of date or the file was republished; try another \
                  SYSROOT_DIST_SERVER"
@@ -245,6 +262,7 @@ impl Fault {
             | Self::Body { .. }
             | Self::Silent(_)
             | Self::TooSlow { .. }
+            | Self::TooLong(_)
             | Self::Status { .. }
             | Self::Range(_)
             | Self::Encoding(_) => {

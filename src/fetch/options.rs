@@ -16,6 +16,9 @@ pub struct Options {
     pub minimum_bytes: u64,
     /// The time over which the minimum rate is taken: 30 s.
     pub window: Duration,
+    /// Longest time for the body of one request, however fast it comes; no
+    /// bound by default, because archives are large and the minimum rate holds.
+    pub total: Option<Duration>,
     /// Requests in a row that may fail without any progress: 5.
     pub attempts: u32,
     /// Requests for one file, whether they made progress or not: 40.
@@ -53,6 +56,7 @@ impl Default for Options {
             first_byte_timeout: Duration::from_secs(30),
             minimum_bytes: 32 << 10,
             window: Duration::from_secs(30),
+            total: None,
             attempts: 5,
             max_requests: 40,
             backoff: Duration::from_millis(500),

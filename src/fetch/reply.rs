@@ -132,9 +132,15 @@ async fn read_body(
     sink: &mut dyn Sink,
     progress: &(dyn Fn(u64) + '_),
 ) -> Result<(), Stop> {
+    let end = options.total.map(|total| Instant::now() + total);
     let mut deadline = Instant::now() + options.window;
     let mut in_window = 0;
     loop {
+        if let Some(total) = options.total
+            && end.is_some_and(|end| Instant::now() >= end)
+        {
+            return Err(Stop::Fault(Fault::TooLong(total)));
+        }
         let chunk = match until(deadline, &options.cancel, response.chunk()).await {
             Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
             Err(Interrupted::TimedOut) => None,
@@ -180,17 +186,18 @@ async fn open(
     ask: &Ask<'_>,
     resume: Option<&Resume>,
 ) -> Result<reqwest::Response, Stop> {
-    let deadline = Instant::now() + options.connect_timeout + options.first_byte_timeout;
+    let patience = options.connect_timeout + options.first_byte_timeout;
+    let deadline = Instant::now() + patience;
     let mut url = ask.url.clone();
     for _ in 0..=options.redirects {
         let request = request(transport, ask, &url, resume);
-        let first_byte = Instant::now() + options.connect_timeout + options.first_byte_timeout;
+        let first_byte = Instant::now() + patience;
         let response = match until(first_byte, &options.cancel, request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(Fault::of_request(error).into()),
             Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
             Err(Interrupted::TimedOut) => {
-                return Err(Fault::Silent(options.first_byte_timeout).into());
+                return Err(Fault::Silent(patience).into());
             }
         };
         if !is_redirect(response.status()) {
@@ -252,14 +259,12 @@ fn request(
     }
     match ask.credentials {
         // Nobody but the configured server is shown its credentials.
-        Some(credentials) if redirect::same_server(ask.url, url) => {
-            request.basic_auth(&credentials.user, credentials.password.as_ref())
-        }
+        Some(credentials) if redirect::same_server(ask.url, url) => credentials.attach(request),
         _ => request,
     }
 }
 
-fn is_redirect(status: StatusCode) -> bool {
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 

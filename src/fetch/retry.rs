@@ -10,7 +10,7 @@ use super::server::shown;
 use super::transport::Transport;
 
 /// What a fault means for the next request.
-enum Next {
+pub(super) enum Next {
     /// The same would happen again.
     GiveUp,
     /// Forget what came so far, then ask again.
@@ -21,7 +21,7 @@ enum Next {
     Wait(Duration),
 }
 
-fn next(fault: &Fault) -> Next {
+pub(super) fn next(fault: &Fault) -> Next {
     match fault {
         Fault::Certificate(_) | Fault::Redirect { .. } | Fault::Encoding(_) => Next::GiveUp,
         Fault::Range(_) => Next::StartOver,
@@ -30,6 +30,7 @@ fn next(fault: &Fault) -> Next {
         | Fault::Body { .. }
         | Fault::Silent(_)
         | Fault::TooSlow { .. } => Next::Backoff,
+        Fault::TooLong(_) => Next::GiveUp,
         Fault::Status {
             status,
             retry_after,
@@ -103,7 +104,7 @@ pub(super) fn fetch(
 
 /// Doubles with each failure, give or take a quarter, so that many machines
 /// that failed together do not come back together.
-fn backoff(options: &Options, failures: u32) -> Duration {
+pub(super) fn backoff(options: &Options, failures: u32) -> Duration {
     let doubled = options.backoff * 2_u32.saturating_pow(failures.saturating_sub(1).min(10));
     let random = std::hash::RandomState::new().hash_one(failures);
     let eighths = 6 + u32::try_from(random % 5).unwrap_or(0);

@@ -24,11 +24,25 @@ enum Kind {
     File(PathBuf),
 }
 
-/// User name and password of a server.
-#[derive(Clone)]
-pub(super) struct Credentials {
-    pub(super) user: String,
-    pub(super) password: Option<String>,
+/// What a server wants to be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    /// User name and password.
+    Basic {
+        user: String,
+        password: Option<String>,
+    },
+    /// A token.
+    Bearer(String),
+}
+
+impl Credentials {
+    pub(super) fn attach(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match self {
+            Self::Basic { user, password } => request.basic_auth(user, password.as_ref()),
+            Self::Bearer(token) => request.bearer_auth(token),
+        }
+    }
 }
 
 /// Where a file of the server is.
@@ -74,6 +88,12 @@ impl DistServer {
     /// A server that is a directory.
     pub fn directory(path: &Path) -> Self {
         Self(Kind::File(path.to_owned()))
+    }
+
+    /// An HTTP server that is shown these credentials. The caller has checked
+    /// that they do not cross a network in the clear.
+    pub(crate) fn http(root: Url, credentials: Option<Credentials>) -> Self {
+        Self(Kind::Http { root, credentials })
     }
 
     /// Whether it is a directory of this machine.
@@ -134,7 +154,7 @@ fn take_credentials(url: &mut Url) -> Result<Option<Credentials>, &'static str> 
         return Ok(None);
     }
     let decode = |text: &str| percent_decode(text).ok_or("its userinfo is not UTF-8");
-    let credentials = Credentials {
+    let credentials = Credentials::Basic {
         user: decode(url.username())?,
         password: url.password().map(decode).transpose()?,
     };
@@ -162,7 +182,7 @@ fn percent_decode(text: &str) -> Option<String> {
 
 /// A text that may be a URL, fit for a message: userinfo, also of a malformed
 /// URL, is left out.
-pub(super) fn without_userinfo(text: &str) -> String {
+pub(crate) fn without_userinfo(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), text),
@@ -183,7 +203,8 @@ pub(super) fn shown(url: &Url) -> String {
     url.as_str().chars().take(400).collect()
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL leads to this machine, by a name or address that says so.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
         Some(host) => host
@@ -249,8 +270,11 @@ mod tests {
         let server = DistServer::parse("https://user:s%65cret@a.example/x").unwrap();
         assert_eq!(server.to_string(), "https://a.example/x");
         assert!(!format!("{server:?}").contains("cret"));
-        let credentials = server.credentials().unwrap();
-        assert_eq!(credentials.password.as_deref(), Some("secret"));
+        let expected = Credentials::Basic {
+            user: "user".to_owned(),
+            password: Some("secret".to_owned()),
+        };
+        assert!(server.credentials() == Some(&expected));
         for bad in [
             "ftp://u:secret@a.example",
             "http://u:secret@a.example",

@@ -19,16 +19,16 @@ use crate::events::{Cancel, Cancelled};
 /// How often a wait looks whether somebody cancelled.
 const TICK: Duration = Duration::from_millis(100);
 
-pub(super) struct Transport {
+pub(crate) struct Transport {
     /// Follows no redirect and never decodes a body.
-    pub(super) http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     driver: Option<JoinHandle<()>>,
 }
 
 impl Transport {
-    pub(super) fn new(options: &Options) -> Result<Self, FetchError> {
+    pub(crate) fn new(options: &Options) -> Result<Self, FetchError> {
         let http = http_client(options)?;
         let runtime = Builder::new_current_thread()
             .enable_io()
@@ -56,7 +56,7 @@ impl Transport {
     }
 
     /// Runs a future to its end on the calling thread.
-    pub(super) fn run<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }
 }
@@ -113,13 +113,13 @@ fn proxies(settings: &Proxies) -> Result<Vec<Proxy>, FetchError> {
 }
 
 /// Why a wait ended without a result.
-pub(super) enum Interrupted {
+pub(crate) enum Interrupted {
     TimedOut,
     Cancelled(Cancelled),
 }
 
 /// Waits for a future until the deadline, or until somebody cancels.
-pub(super) async fn until<F: Future>(
+pub(crate) async fn until<F: Future>(
     deadline: Instant,
     cancel: &Cancel,
     future: F,

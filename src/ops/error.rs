@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::differ::Mismatch;
 use crate::events::Cancelled;
 use crate::fetch::FetchError;
 use crate::fetch::archive::ArchiveError;
@@ -12,7 +13,7 @@ use crate::plan::PlanError;
 use crate::resolve::ResolveError;
 use crate::store::StoreError;
 use crate::sys::fs::FsError;
-use crate::types::{Class, ComponentId, Diagnostic, TreeDigest, Triple};
+use crate::types::{Class, ComponentId, Diagnostic, Triple};
 
 /// A verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -155,16 +156,51 @@ pub enum OpsError {
         rustc: PathBuf,
     },
     /// A build did not give the pinned tree.
-    #[error(
-        "target `{target}` was built to another tree than the lock pins\n  expected: {pin}\n  computed: {built}"
-    )]
-    NotReproducible {
+    #[error("target `{}` was built to another tree than the lock pins{}", .0.target, .0)]
+    NotReproducible(Box<Mismatch>),
+    /// `lock --check --pin`: compiled targets without a pin.
+    #[error("the lock has no pin for `{host}` of {}", names(.targets))]
+    Unpinned {
+        /// This machine.
+        host: Triple,
+        /// The targets.
+        targets: Vec<Triple>,
+    },
+    /// A pin or a statement is asked for of a target that nobody compiles.
+    #[error("target `{target}` is not compiled: the lock's source for it is `{obtained}`")]
+    NotCompiled {
         /// The target.
         target: Triple,
-        /// The lock's pin.
-        pin: TreeDigest,
-        /// What this build gave.
-        built: TreeDigest,
+        /// How it is obtained.
+        obtained: &'static str,
+    },
+    /// A statement is asked for of a tree that nobody has built.
+    #[error(
+        "target `{target}` has not been compiled on `{host}`: no pin, and no tree in the store"
+    )]
+    NotBuilt {
+        /// The target.
+        target: Triple,
+        /// The host.
+        host: Triple,
+    },
+    /// A remote.
+    #[error(transparent)]
+    Remote(#[from] crate::remote::RemoteError),
+    /// There is no remote to work with.
+    #[error("no remote is configured")]
+    NoRemote,
+    /// No remote may be written to.
+    #[error("no remote may be written to: {}", .0.join(", "))]
+    ReadOnlyRemotes(Vec<String>),
+    /// A file does not hold a secret key.
+    #[error("`{}` cannot be used to sign", .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: crate::remote::sign::KeyError,
     },
     /// The output is not what the lock says.
     #[error("the output differs from the lock{}", bullets(.0))]
@@ -181,6 +217,9 @@ pub enum OpsError {
     /// A tree vanished from the store while it was used.
     #[error(transparent)]
     Tree(#[from] crate::store::TreeFault),
+    /// `cache evict` of something that is not in the store.
+    #[error("the cache has no tree, component or target `{}`", .0.escape_debug())]
+    NoSuchTree(String),
     /// A program that was asked for could not be run.
     #[error("cannot run `{program}`")]
     Run {
@@ -230,23 +269,30 @@ impl Diagnostic for OpsError {
             Self::Build(e) => e.class(),
             Self::Builds { first, .. } => first.class(),
             Self::Store(e) => e.class(),
+            Self::Remote(e) => e.class(),
+            Self::KeyFile { source, .. } => source.class(),
+            Self::NoRemote | Self::ReadOnlyRemotes(_) => Class::Usage,
             Self::Plan(e) => e.class(),
             Self::Materialize(e) => e.class(),
             Self::Fs(e) => e.class(),
             Self::Cancelled(e) => e.class(),
-            Self::Conflict(_) | Self::NotReproducible { .. } | Self::Tree(_) => Class::Integrity,
+            Self::Conflict(_) | Self::NotReproducible(_) | Self::Tree(_) => Class::Integrity,
             Self::NoManifest(_)
             | Self::Unreadable { .. }
             | Self::SpecOutside { .. }
             | Self::UnknownHost { .. }
             | Self::NoRustSrc { .. }
             | Self::OwnToolchain(_)
+            | Self::NotCompiled { .. }
             | Self::NoSystemToolchain => Class::Usage,
             Self::ForeignManifest { .. } => Class::Trust,
             Self::MissingLock(_)
             | Self::StaleLock { .. }
             | Self::WouldChange(_)
             | Self::OutputDiffers(_)
+            | Self::NoSuchTree(_)
+            | Self::Unpinned { .. }
+            | Self::NotBuilt { .. }
             | Self::NoOutput(_) => Class::CheckFailed,
             Self::OtherToolchain { .. } => Class::Build,
             Self::Offline { .. } => Class::Network,
@@ -269,6 +315,13 @@ impl Diagnostic for OpsError {
             Self::Build(e) => return e.hint(),
             Self::Builds { first, .. } => return first.hint(),
             Self::Store(e) => return e.hint(),
+            Self::Remote(e) => return e.hint(),
+            Self::KeyFile { source, .. } => return source.hint(),
+            Self::NoRemote => "add `[[remotes]]` to the configuration file, or set SYSROOT_REMOTE",
+            Self::ReadOnlyRemotes(_) => {
+                "set `access = \"read-write\"` in `[[remotes]]` of the configuration file, or \
+                 SYSROOT_REMOTE_ACCESS=read-write"
+            }
             Self::Plan(e) => return e.hint(),
             Self::Materialize(e) => return e.hint(),
             Self::Fs(e) => return e.hint(),
@@ -299,13 +352,20 @@ impl Diagnostic for OpsError {
             Self::NoRustSrc { .. } => {
                 "install the sources: Debian's rust-src, or `rustup component add rust-src`"
             }
-            Self::NotReproducible { .. } => {
-                "the pin stays; if the new tree is right, delete the pin from the lock and run `sysroot \
-                 sync`"
+            Self::NotReproducible(mismatch) => {
+                return Some(format!(
+                    "the pin stays; if the new tree is right, run `sysroot lock --repin {}` and \
+                     commit the result",
+                    mismatch.target
+                ));
             }
+            Self::Unpinned { .. } => "run `sysroot lock --pin` and commit the result",
+            Self::NotCompiled { .. } => "only compiled targets have pins and statements",
+            Self::NotBuilt { .. } => "run `sysroot sync`, or `sysroot lock --pin`",
             Self::OutputDiffers(_) | Self::NoOutput(_) => "run `sysroot sync`",
             Self::Offline { .. } => "run the command once without `--offline`",
             Self::Tree(_) => "run `sysroot sync` again",
+            Self::NoSuchTree(_) => "`sysroot cache list` shows names, and 12 digits of each tree",
         };
         Some(text.to_owned())
     }

@@ -117,6 +117,7 @@ mod tests {
             host: "x86_64-unknown-linux-gnu".parse().unwrap(),
             rustc: None,
             search_path: Vec::new(),
+            remotes: crate::remote::RemoteSettings::default(),
             proxy: crate::fetch::Proxies::default(),
             today: "2026-05-20".parse().unwrap(),
             now: 0,

@@ -229,7 +229,7 @@ fn channel_manifest(
     // Only what can be read is worth keeping.
     ChannelManifest::parse(&fetched.bytes)?;
     if let Some(parent) = cached.parent() {
-        fs::create_private_dir_all(parent)?;
+        store.make_dir(parent)?;
     }
     // The first line is the hash of the rest: a damaged copy is no copy.
     let mut kept = format!("{}\n", fetched.sha256.to_hex()).into_bytes();

@@ -4,7 +4,12 @@
 //! prints or reads the environment: settings come in, events and reports go
 //! out.
 
+mod again;
+mod attest;
 mod cache;
+mod check_store;
+mod collect;
+mod differ;
 mod error;
 mod execute;
 mod failures;
@@ -12,7 +17,11 @@ mod fresh;
 mod link;
 mod lock;
 mod output;
+mod pins;
 mod project;
+mod push;
+mod rebuild;
+mod remote;
 mod status;
 mod sync;
 mod system;
@@ -20,21 +29,29 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
+pub use attest::{attest, sbom};
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
+pub use check_store::{StoreCheck, TreeDamage, check_store};
+pub use collect::{Evict, GcOptions, GcReport, evict as cache_evict, gc as cache_gc};
+pub use differ::Mismatch;
 pub use error::OpsError;
 pub use execute::Executed;
 pub use fresh::up_to_date;
 pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockReport, LockStatus, lock};
+pub use pins::{PinOptions, PinReport, Pinned, pin};
 pub use project::{Project, ProjectFiles};
+pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
+pub use rebuild::rebuild;
+pub use remote::{PullOptions, PullReport, Pulled, pull};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
 pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
 
-use crate::config::Config;
+use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};
 use crate::materialize::{LinkMode, State, StateFile};
-use crate::store::Store;
+use crate::store::{Sharing, Store};
 use crate::types::{Date, Triple};
 
 /// What the user's environment and configuration say; never a repository's files.
@@ -58,6 +75,8 @@ pub struct Settings {
     pub rustc: Option<PathBuf>,
     /// Where to look for programs.
     pub search_path: Vec<PathBuf>,
+    /// Remotes, whose keys are trusted, and credentials.
+    pub remotes: crate::remote::RemoteSettings,
     /// The user's proxies: all, http, https, and the hosts that go without.
     pub proxy: crate::fetch::Proxies,
     /// Today, in UTC.
@@ -87,12 +106,12 @@ impl std::fmt::Debug for Context<'_> {
 impl Context<'_> {
     /// Opens the store.
     pub fn store(&self) -> Result<Store, OpsError> {
-        Ok(Store::open(&self.settings.cache)?)
+        Ok(Store::open_with(&self.settings.cache, self.sharing())?)
     }
 
     /// The store to look into; makes nothing, and an absent one is empty.
     pub(crate) fn store_to_read(&self) -> Result<Store, OpsError> {
-        Ok(Store::open_to_read(&self.settings.cache)?)
+        Ok(Store::open_to_read(&self.settings.cache, self.sharing())?)
     }
 
     /// What the last sync left in an output, if our own code vouches for it.
@@ -107,7 +126,15 @@ impl Context<'_> {
 
     /// The store, if there is one already; makes nothing.
     pub(crate) fn existing_store(&self) -> Option<Store> {
-        Store::open_existing(&self.settings.cache)
+        Store::open_existing(&self.settings.cache, self.sharing())
+    }
+
+    /// Who may write to the cache, as the user's configuration has it.
+    fn sharing(&self) -> Sharing {
+        match self.settings.config.cache.share {
+            Share::Private => Sharing::Private,
+            Share::Group => Sharing::Group,
+        }
     }
 
     /// The locked host that this machine is: the triple this binary was made

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::collect::collect_daily;
 use super::execute::{Executed, execute, index};
 use super::fresh::inputs;
 use super::lock::{LockMode, LockReport, lock};
 use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project};
-use super::{Context, OpsError, system};
+use super::remote::plan_with_remotes;
+use super::{Context, OpsError, pins, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource, LockedToolchain};
 use crate::materialize::{
@@ -16,9 +18,10 @@ use crate::materialize::{
     differences as output_differences, present_areas,
 };
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
-use crate::store::{Root, Store, TreeFault};
+use crate::remote::Patience;
+use crate::store::{Root, Store, StoreError, TreeFault};
 use crate::sys::fs;
-use crate::types::{RecipeKey, RelPath, TreeDigest, Triple};
+use crate::types::{RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub struct SyncOptions {
 }
 
 /// What `sync` did.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SyncReport {
     /// Whether the lock was written.
     pub lock: Option<super::LockStatus>,
@@ -61,7 +64,9 @@ pub struct SyncReport {
     pub link_mode: Option<LinkMode>,
     /// The targets in the output.
     pub targets: Vec<Triple>,
-    /// Wall time.
+    /// What the daily collection of garbage did, if it was due.
+    pub collected: Option<super::GcReport>,
+    /// Wall time, without the collection.
     pub elapsed: Duration,
 }
 
@@ -75,6 +80,7 @@ impl SyncReport {
             replaced: Vec::new(),
             removed: Vec::new(),
             link_mode: None,
+            collected: None,
             targets,
             elapsed: Duration::ZERO,
         }
@@ -115,8 +121,10 @@ pub fn sync(
         report.plan = Some(plan(&file.lock, &host, options.targets.as_ref(), &index)?);
         return Ok(report);
     }
-    materialize(cx, project, file, &host, options, &mut report)?;
+    let store = cx.store()?;
+    materialize(cx, &store, project, file, &host, options, &mut report)?;
     report.elapsed = begun.elapsed();
+    report.collected = collect_daily(cx, &store);
     Ok(report)
 }
 
@@ -238,6 +246,7 @@ fn check(
 
 fn materialize(
     cx: &Context<'_>,
+    store: &Store,
     project: &Project,
     mut file: LockFile,
     host: &Triple,
@@ -245,7 +254,8 @@ fn materialize(
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
     check_system(cx, &file.lock)?;
-    let store = cx.store()?;
+    // From before the first look-up until the project is registered.
+    let using = store.begin_use(cx.observer, cx.cancel)?;
     let warn = |what: &str, e: &dyn std::error::Error| {
         let cause = e
             .source()
@@ -261,20 +271,28 @@ fn materialize(
     // A tree that is damaged again and again after it was made anew is not
     // healed for ever; twice, because another process may be healing it, too.
     let mut healed: BTreeMap<TreeDigest, u8> = BTreeMap::new();
+    let remotes = cx.remotes(Patience::Automatic);
     let (wanted, areas, applied, output, known) = loop {
-        let mut index = index(&store, &file.lock, host);
-        let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
-        let result = execute(cx, &store, project, &file.lock, &plan, &mut index).and_then(|done| {
+        let (mut index, plan) = plan_with_remotes(
+            cx,
+            &remotes,
+            store,
+            &file.lock,
+            host,
+            options.targets.as_ref(),
+            &mut report.executed.pulled,
+        )?;
+        let result = execute(cx, store, project, &file.lock, &plan, &mut index).and_then(|done| {
             report.executed.fetched.extend(done.fetched);
             report.executed.built.extend(done.built);
-            let wanted = wanted(cx, &store, &plan, &index)?;
-            let (areas, applied, output, known) = apply(cx, project, &store, &wanted, options)?;
+            let wanted = wanted(cx, store, &plan, &index)?;
+            let (areas, applied, output, known) = apply(cx, project, store, &wanted, options)?;
             Ok((wanted, areas, applied, output, known))
         });
         report.plan = Some(plan);
         match result {
             Ok(done) => break done,
-            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, &store)) {
+            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, store)) {
                 Some(tree) if healed.get(&tree).is_none_or(|times| *times < 2) => {
                     *healed.entry(tree).or_default() += 1;
                     let is_whole =
@@ -326,14 +344,15 @@ fn materialize(
         warn("the next sync reads everything again", &e);
     }
     let real = std::fs::canonicalize(&project.files.dir).unwrap_or(project.files.dir.clone());
-    let root = Root {
-        project: real,
-        trees: state.trees,
-        used: cx.settings.now,
-    };
-    if let Err(e) = store.register(&root) {
-        warn("the store does not know of this project", &e);
+    let root = Root::of(real, state.trees, cx.settings.now);
+    match store.register(&root) {
+        // A store that we cannot write to is collected by somebody else, who
+        // cannot know of us; the output does not need it any more.
+        Err(StoreError::Fs(e)) if e.source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
+        Err(e) => warn("the store does not know of this project", &e),
+        Ok(()) => {}
     }
+    drop(using);
     drop(output);
     Ok(())
 }
@@ -366,6 +385,12 @@ fn damaged_tree(error: &OpsError) -> Option<TreeDigest> {
         | OpsError::Tree(TreeFault::Absent(tree) | TreeFault::Listing { digest: tree, .. }) => {
             Some(*tree)
         }
+        // Something else has the tree's name; a link is refused.
+        OpsError::Store(StoreError::NameTaken {
+            tree,
+            is_link: false,
+            ..
+        }) => Some(*tree),
         _ => None,
     }
 }
@@ -396,45 +421,16 @@ fn record_pins(
     }
     let store = cx.store()?;
     let StoreIndex { recipes, .. } = index(&store, &file.lock, host);
-    // Builds take minutes: somebody may have changed the lock meanwhile, and
-    // then their text gets the pins that still fit, and stays theirs.
-    let mut current = project.read_lock()?.unwrap_or_else(|| file.clone());
-    let is_ours = current.text == file.text;
-    if pin(&mut current.lock, host, &recipes) {
-        current.text = current.lock.to_text();
-        fs::replace(&project.files.lock, current.text.as_bytes())?;
+    if pins::record(project, file, host, &recipes, &BTreeSet::new())? {
         report
             .lock
             .get_or_insert(super::LockStatus::Updated(Vec::new()));
-        if is_ours {
-            *file = current;
-        }
     }
     Ok(())
 }
 
-/// Pins what has no pin yet; tells whether that changed the lock.
-fn pin(lock: &mut Lock, host: &Triple, recipes: &BTreeMap<RecipeKey, TreeDigest>) -> bool {
-    let mut changed = false;
-    for target in lock.targets.values_mut() {
-        let LockedSource::Build { hosts, .. } = &mut target.source else {
-            continue;
-        };
-        let Some(build) = hosts.get_mut(host) else {
-            continue;
-        };
-        if build.pin.is_none()
-            && let Some(tree) = recipes.get(&build.key)
-        {
-            build.pin = Some(*tree);
-            changed = true;
-        }
-    }
-    changed
-}
-
 /// Refuses a system toolchain that is not the locked one.
-fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
+pub(super) fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
     match &lock.toolchain {
         LockedToolchain::System { .. } => system::check(&system::find(cx)?, lock),
         LockedToolchain::Dist { .. } => Ok(()),

@@ -178,6 +178,8 @@ fn judge_deep(
     report: &mut VerifyReport,
 ) -> Result<(), OpsError> {
     let store = cx.existing_store();
+    // No collector takes away what is being read.
+    let _using = store.as_ref().map(Store::look);
     let index = match &store {
         Some(store) => index(store, &file.lock, host),
         None => StoreIndex::default(),

@@ -10,3 +10,4 @@ mod fault;
 pub mod fs;
 pub mod process;
 pub mod stat;
+pub mod writers;

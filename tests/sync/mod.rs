@@ -1,12 +1,19 @@
 //! A small dist tree, and what `sync` does with it.
 
 #[cfg(feature = "fault-injection")]
+mod clock;
+mod collect;
+#[cfg(feature = "fault-injection")]
 mod crash;
 mod fresh;
+mod group;
 mod hostile;
 mod lock;
 mod output;
 mod processes;
+mod provenance;
+mod read_only;
+mod rest;
 mod store;
 
 use std::path::{Path, PathBuf};

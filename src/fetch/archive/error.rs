@@ -1,9 +1,7 @@
 //! Why an archive was not unpacked.
 
-use std::path::PathBuf;
-
 use crate::events::Cancelled;
-use crate::sys::fs::FsError;
+use crate::sys::writers::WriteError;
 use crate::types::{Class, Diagnostic};
 
 /// An archive that was not unpacked.
@@ -45,10 +43,7 @@ pub enum ArchiveError {
     Read(#[source] std::io::Error),
     /// A file cannot be written.
     #[error(transparent)]
-    Fs(#[from] FsError),
-    /// A writer ended without a word.
-    #[error("a thread that writes `{}` ended early", .0.display())]
-    Writer(PathBuf),
+    Write(#[from] WriteError),
     /// Somebody asked to stop.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -77,8 +72,7 @@ impl Diagnostic for ArchiveError {
             | Self::TooLarge { .. }
             | Self::Decode { .. } => Class::Integrity,
             Self::Read(_) => Class::FileSystem,
-            Self::Fs(error) => error.class(),
-            Self::Writer(_) => Class::Bug,
+            Self::Write(error) => error.class(),
             Self::Cancelled(error) => error.class(),
         }
     }
@@ -93,8 +87,8 @@ impl Diagnostic for ArchiveError {
                  and report it to who published it"
                     .to_owned(),
             ),
-            Self::Fs(error) => error.hint(),
-            Self::Read(_) | Self::Writer(_) | Self::Cancelled(_) => None,
+            Self::Write(error) => error.hint(),
+            Self::Read(_) | Self::Cancelled(_) => None,
         }
     }
 }

@@ -14,7 +14,6 @@ mod header;
 mod installer;
 mod names;
 mod walk;
-mod write;
 
 use std::fs::File;
 use std::path::Path;
@@ -23,6 +22,7 @@ pub use error::ArchiveError;
 
 use super::choose::Format;
 use crate::events::Cancel;
+use crate::sys::writers;
 use crate::types::{ComponentId, Listing};
 
 /// Bounds of one archive, and when to stop.
@@ -70,7 +70,7 @@ pub fn unpack(
     limits: &Limits,
 ) -> Result<Listing, ArchiveError> {
     let mut decoder = decode::Decoder::new(archive, format, limits)?;
-    let (walked, files) = write::with_writers(into, limits.writers, |writers| {
+    let (walked, files) = writers::with_writers(into, limits.writers, |writers| {
         walk::walk(&mut decoder, component, limits, writers)
     })?;
     decoder.finish()?;

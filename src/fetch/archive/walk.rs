@@ -8,7 +8,7 @@ use super::error::ArchiveError;
 use super::header::{Header, Kind};
 use super::installer::{self, MAX_MANIFEST, MAX_META};
 use super::names::{Names, Seen};
-use super::write::Writers;
+use crate::sys::writers::Writers;
 use crate::types::{ComponentId, RelPath};
 
 /// What was found beside the component's files.
@@ -130,7 +130,9 @@ impl Walk<'_> {
                 Place::Manifest => {
                     self.found.manifest = Some(small(&mut entry, size, MAX_MANIFEST)?);
                 }
-                Place::File(path) => writers.file(&path, executable, size, &mut entry)??,
+                Place::File(path) => writers
+                    .file(&path, executable, size, &mut entry)
+                    .map_err(ArchiveError::from)??,
             }
         }
         Ok(end)

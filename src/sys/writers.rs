@@ -1,4 +1,4 @@
-//! The threads that write and hash files while the next ones are decoded.
+//! Threads that write and hash a tree's files while the next ones are decoded.
 //!
 //! Memory is bounded by the two channels: at most [`QUEUE`] small files wait,
 //! and [`CHUNKS`] pieces of the large file under way.
@@ -9,9 +9,35 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use super::error::ArchiveError;
-use crate::sys::fs::{self, FsError};
-use crate::types::{Entry, FileDigest, RelPath};
+use super::fs::{self, FsError};
+use crate::types::{Class, Diagnostic, Entry, FileDigest, RelPath};
+
+/// The writers could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// A file cannot be written.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A writer ended without a word.
+    #[error("a thread that writes `{}` ended early", .0.display())]
+    Ended(PathBuf),
+}
+
+impl Diagnostic for WriteError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Fs(error) => error.class(),
+            Self::Ended(_) => Class::Bug,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Fs(error) => error.hint(),
+            Self::Ended(_) => None,
+        }
+    }
+}
 
 /// Size of the pieces of a large file, and of the largest small file.
 const CHUNK: u64 = 1 << 20;
@@ -34,7 +60,7 @@ enum Content {
 }
 
 /// Takes files from the decoding thread.
-pub(super) struct Writers<'a> {
+pub struct Writers<'a> {
     into: &'a Path,
     jobs: SyncSender<Job>,
     directories: HashSet<String>,
@@ -42,11 +68,14 @@ pub(super) struct Writers<'a> {
 
 /// Runs `decode` with writers, and returns what it returns beside the entries
 /// of all files it handed over.
-pub(super) fn with_writers<T>(
+///
+/// `into` is an existing empty directory that nobody else writes to. Memory is
+/// bounded, whatever the sizes. Files are created read-only; nothing is flushed.
+pub fn with_writers<T, E: From<WriteError>>(
     into: &Path,
     threads: usize,
-    decode: impl FnOnce(&mut Writers<'_>) -> Result<T, ArchiveError>,
-) -> Result<(T, Vec<Entry>), ArchiveError> {
+    decode: impl FnOnce(&mut Writers<'_>) -> Result<T, E>,
+) -> Result<(T, Vec<Entry>), E> {
     let (jobs, queue) = sync_channel(QUEUE);
     let queue = Mutex::new(Some(queue));
     std::thread::scope(|scope| {
@@ -67,13 +96,14 @@ pub(super) fn with_writers<T>(
         for thread in threads {
             match thread.join() {
                 Ok(Ok(written)) => entries.extend(written),
-                Ok(Err(error)) => failed = Some(ArchiveError::Fs(error)),
-                Err(_) => failed = Some(ArchiveError::Writer(into.to_owned())),
+                Ok(Err(error)) => failed = Some(WriteError::Fs(error)),
+                Err(_) => failed = Some(WriteError::Ended(into.to_owned())),
             }
         }
         match (failed, decoded) {
             // A writer's error is the cause of the decoder's.
-            (Some(error), _) | (None, Err(error)) => Err(error),
+            (Some(error), _) => Err(error.into()),
+            (None, Err(error)) => Err(error),
             (None, Ok(decoded)) => Ok((decoded, entries)),
         }
     })
@@ -82,15 +112,15 @@ pub(super) fn with_writers<T>(
 impl Writers<'_> {
     /// Reads one file and hands it to a writer. The outer error is ours, the
     /// inner one the reader's.
-    pub(super) fn file(
+    pub fn file(
         &mut self,
         path: &RelPath,
         executable: bool,
         size: u64,
         content: &mut impl Read,
-    ) -> Result<io::Result<()>, ArchiveError> {
+    ) -> Result<io::Result<()>, WriteError> {
         self.create_parents(path)?;
-        let ended = || ArchiveError::Writer(path.below(self.into));
+        let ended = || WriteError::Ended(path.below(self.into));
         let job = |content| Job {
             path: path.clone(),
             executable,

@@ -1,0 +1,131 @@
+//! `cache push`, `cache pull`, `cache keygen`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::args::{PullArgs, PushArgs};
+use super::error::CliError;
+use super::terminal::path_value;
+use super::{Session, settings};
+use crate::ops::{self, PullOptions, Pulled, PushOptions, PushedTree};
+use crate::remote::Pushed;
+use crate::types::{Class, Triple};
+
+fn selection(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
+    (!targets.is_empty()).then(|| targets.iter().cloned().collect())
+}
+
+/// The list of pulled trees in `--json`.
+pub(super) fn pulled(trees: &[Pulled]) -> Value {
+    let object =
+        |tree: &Pulled| json!({ "name": tree.name, "tree": tree.tree, "remote": tree.remote });
+    trees.iter().map(object).collect()
+}
+
+const fn word(result: &Pushed) -> &'static str {
+    match result {
+        Pushed::New => "new",
+        Pushed::Present => "present",
+        Pushed::Signed => "signed",
+        Pushed::Conflict { .. } => "conflict",
+    }
+}
+
+fn pushed(tree: &PushedTree) -> Value {
+    let theirs = match &tree.result {
+        Pushed::Conflict { theirs } => Some(theirs),
+        Pushed::New | Pushed::Present | Pushed::Signed => None,
+    };
+    json!({
+        "name": tree.name,
+        "tree": tree.tree,
+        "remote": tree.remote,
+        "result": word(&tree.result),
+        "theirs": theirs,
+    })
+}
+
+/// Runs `cache push`; a conflict or something missing is exit code 1.
+pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
+    let project = session.project()?;
+    let start = settings::start_directory(session.global)?;
+    let options = PushOptions {
+        targets: selection(&args.targets),
+        key: args.sign.as_ref().map(|file| start.join(file)),
+        components: args.components,
+    };
+    let report = ops::push(&session.cx, &project, &options)?;
+    let terminal = session.terminal;
+    let conflict = report.has_conflict();
+    terminal.object(&json!({
+        "pushed": report.pushed.iter().map(pushed).collect::<Vec<_>>(),
+        "missing": report.missing,
+        "conflict": conflict,
+    }));
+    for tree in &report.pushed {
+        let line = format!("{:8} {} to {}", word(&tree.result), tree.name, tree.remote);
+        terminal.result(&line);
+        if let Pushed::Conflict { theirs } = &tree.result {
+            terminal.warning(&format!(
+                "the build of `{}` is not reproducible: the remote has {theirs}, this machine {}; \
+                 the remote keeps what it has",
+                tree.name, tree.tree
+            ));
+        }
+    }
+    for name in &report.missing {
+        terminal.warning(&format!("`{name}` is not in the store: run `sysroot sync`"));
+    }
+    let complete = !conflict && report.missing.is_empty();
+    Ok(if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Class::CheckFailed.exit_code())
+    })
+}
+
+/// Runs `cache pull`; a remote that failed while something is missing is exit
+/// code 4.
+pub(super) fn pull(session: &Session<'_>, args: &PullArgs) -> Result<ExitCode, CliError> {
+    let project = session.project()?;
+    let options = PullOptions {
+        targets: selection(&args.targets),
+    };
+    let report = ops::pull(&session.cx, &project, &options)?;
+    let terminal = session.terminal;
+    terminal.object(&json!({
+        "pulled": pulled(&report.pulled),
+        "missing": report.missing,
+        "incomplete": report.incomplete,
+    }));
+    for tree in &report.pulled {
+        terminal.result(&format!("pulled   {} from {}", tree.name, tree.remote));
+    }
+    for name in &report.missing {
+        terminal.result(&format!("missing  {name}"));
+    }
+    Ok(if report.incomplete {
+        ExitCode::from(Class::Network.exit_code())
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Runs `cache keygen`.
+pub(super) fn keygen(session: &Session<'_>, file: Option<&Path>) -> Result<(), CliError> {
+    let path = match file {
+        Some(file) => settings::start_directory(session.global)?.join(file),
+        None => settings::signing_key_path()?,
+    };
+    let public = ops::keygen(&path)?;
+    let terminal = session.terminal;
+    terminal.object(&json!({ "public": public, "secret_file": path_value(&path) }));
+    terminal.result(&public.to_string());
+    terminal.note(&format!(
+        "the secret key is in `{}`; who trusts it adds to the configuration file:\n[trust]\nkeys = [\"{public}\"]",
+        path.display()
+    ));
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! From a pack to a directory.
+
+use std::io::{self, BufRead, Read};
+use std::path::Path;
+
+use zstd::stream::read::Decoder;
+
+use super::{Limits, PackError, WINDOW_LOG, header};
+use crate::sys::writers::{self, Writers};
+use crate::types::{Entry, Listing, TreeDigest};
+
+/// Compressed bytes that a reader takes beyond what incompressible content
+/// needs. Without a bound, a pack of empty blocks could go on for ever.
+const SLACK: u64 = 1 << 20;
+
+/// Unpacks a pack of the tree `expected` below `into`, an existing empty
+/// directory that nobody else writes to. `input` must end with the pack.
+///
+/// The files are read-only, their content is what the listing says, and there
+/// are no others; nothing is flushed to the disk. After an error the directory
+/// is the caller's to remove. Memory is bounded, whatever the pack says: zstd's
+/// window (64 MiB at most), the listing (32 MiB at most, a few times that once
+/// it is known to be the right one), and 20 MiB that wait for the writers.
+pub fn read(
+    mut input: impl BufRead,
+    expected: TreeDigest,
+    limits: &Limits,
+    into: &Path,
+) -> Result<Listing, PackError> {
+    let listing = read_next(&mut input, expected, limits, into)?;
+    if input.fill_buf().map_err(PackError::Input)?.is_empty() {
+        Ok(listing)
+    } else {
+        Err(PackError::malformed("something follows its end"))
+    }
+}
+
+/// Like [`read`], and leaves what follows the pack in `input`.
+pub fn read_next(
+    input: &mut impl BufRead,
+    expected: TreeDigest,
+    limits: &Limits,
+    into: &Path,
+) -> Result<Listing, PackError> {
+    let mut tar = Tar::new(input, limits)?;
+    let listing = first_entry(&mut tar, expected, limits)?;
+    let ((), mut files) = writers::with_writers(into, limits.writers, |writers| {
+        for entry in listing.entries() {
+            limits.cancel.check()?;
+            file(&mut tar, entry, writers)?;
+        }
+        tar.expect(&[0; header::END], "its end")?;
+        tar.end()
+    })?;
+    files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let other = listing
+        .entries()
+        .iter()
+        .zip(&files)
+        .find(|(entry, file)| entry.digest != file.digest);
+    match other {
+        Some((entry, file)) => Err(PackError::Content {
+            path: entry.path.clone(),
+            expected: entry.digest,
+            found: file.digest,
+        }),
+        None => Ok(listing),
+    }
+}
+
+/// Reads the listing, which says everything about what follows.
+fn first_entry<R: BufRead>(
+    tar: &mut Tar<'_, R>,
+    expected: TreeDigest,
+    limits: &Limits,
+) -> Result<Listing, PackError> {
+    let mut block = [0; header::BLOCK];
+    let read = tar.decoder.read_exact(&mut block);
+    read.map_err(|error| tar.explain(error))?;
+    let size = header::stated_size(&block)
+        .filter(|&size| header::file(header::LISTING, size, false) == block)
+        .ok_or_else(|| PackError::malformed("it does not begin with a listing"))?;
+    if size > limits.listing {
+        return Err(PackError::TooLarge {
+            limit: limits.listing,
+            unit: "bytes in its listing",
+        });
+    }
+    let mut text = Vec::new();
+    let read = (&mut tar.decoder).take(size).read_to_end(&mut text);
+    let read = read.map_err(|error| tar.explain(error))?;
+    if read as u64 != size {
+        return Err(tar.explain(io::ErrorKind::UnexpectedEof.into()));
+    }
+    tar.expect(&vec![0; header::padding(size)], "the end of its listing")?;
+    let found = TreeDigest::from_bytes(*blake3::hash(&text).as_bytes());
+    if found != expected {
+        return Err(PackError::OtherTree { expected, found });
+    }
+    let text = String::from_utf8(text);
+    let text = text.map_err(|error| PackError::malformed(error.to_string()))?;
+    let listing = Listing::parse(&text);
+    let listing = listing.map_err(|error| PackError::malformed(error.to_string()))?;
+    let total = limits.check(&listing, &text)?;
+    tar.decoder.get_mut().allowed = total.saturating_add(total / 64).saturating_add(SLACK);
+    Ok(listing)
+}
+
+fn file<R: BufRead>(
+    tar: &mut Tar<'_, R>,
+    entry: &Entry,
+    writers: &mut Writers<'_>,
+) -> Result<(), PackError> {
+    let path = entry.path.as_str();
+    let before = header::file(path, entry.size, entry.executable);
+    tar.expect(&before, path)?;
+    writers
+        .file(&entry.path, entry.executable, entry.size, &mut tar.decoder)?
+        .map_err(|error| tar.explain(error))?;
+    let zeros = [0; header::BLOCK];
+    let after = zeros.get(..header::padding(entry.size));
+    tar.expect(after.unwrap_or(&zeros), path)
+}
+
+/// The decompressed bytes.
+struct Tar<'a, R> {
+    decoder: Decoder<'static, Source<'a, R>>,
+}
+
+impl<'a, R: BufRead> Tar<'a, R> {
+    fn new(input: &'a mut R, limits: &Limits) -> Result<Self, PackError> {
+        let source = Source {
+            input,
+            taken: 0,
+            allowed: limits.listing.saturating_add(SLACK),
+            error: None,
+        };
+        let mut decoder = Decoder::with_buffer(source)
+            .map_err(PackError::Decode)?
+            .single_frame();
+        let window = decoder.window_log_max(WINDOW_LOG);
+        window.map_err(PackError::Decode)?;
+        Ok(Self { decoder })
+    }
+
+    /// Tells what an I/O error of the decoder really was.
+    fn explain(&mut self, error: io::Error) -> PackError {
+        let source = self.decoder.get_mut();
+        if let Some(error) = source.error.take() {
+            return PackError::Input(error);
+        }
+        if source.taken == source.allowed {
+            return PackError::TooLarge {
+                limit: source.allowed,
+                unit: "compressed bytes for what it holds",
+            };
+        }
+        PackError::Decode(error)
+    }
+
+    /// Reads as many bytes and checks that they are these.
+    fn expect(&mut self, bytes: &[u8], at: &str) -> Result<(), PackError> {
+        let mut found = vec![0; bytes.len()];
+        let read = self.decoder.read_exact(&mut found);
+        read.map_err(|error| self.explain(error))?;
+        if found == bytes {
+            Ok(())
+        } else {
+            let reason = format!("at `{at}` it is not what its listing says");
+            Err(PackError::malformed(reason))
+        }
+    }
+
+    /// Checks that the frame ends here, with the right checksum.
+    fn end(&mut self) -> Result<(), PackError> {
+        let mut more = Vec::new();
+        let read = (&mut self.decoder).take(1).read_to_end(&mut more);
+        match read.map_err(|error| self.explain(error))? {
+            0 => Ok(()),
+            _ => Err(PackError::malformed("it goes on after its last file")),
+        }
+    }
+}
+
+/// The compressed bytes: bounded, with their own errors told from the decoder's.
+struct Source<'a, R> {
+    input: &'a mut R,
+    taken: u64,
+    allowed: u64,
+    error: Option<io::Error>,
+}
+
+impl<R: BufRead> Read for Source<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(available) {
+            *to = *from;
+        }
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Source<'_, R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let left = self.allowed.saturating_sub(self.taken);
+        if left == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if let Err(error) = self.input.fill_buf() {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.error = Some(error);
+            }
+            return Err(kind.into());
+        }
+        // What was read is still there, and comes back at once.
+        let available = self.input.fill_buf()?;
+        let count = usize::try_from(left).unwrap_or(usize::MAX);
+        Ok(available.get(..count).unwrap_or(available))
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.taken += count as u64;
+        self.input.consume(count);
+    }
+}

@@ -1,0 +1,84 @@
+//! How long a remote may take.
+
+use std::time::Duration;
+
+use crate::events::Cancel;
+use crate::fetch::{Options, Proxies};
+
+/// How patient we are with a remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// `sync` asks on its own: local work is the alternative, so a remote that
+    /// does not answer at once is no help.
+    ///
+    /// | Bound | Value |
+    /// |---|---|
+    /// | from the request to the answer's header, connecting included | 2 s |
+    /// | bytes within any 5 s | 256 KiB |
+    /// | one object's bytes | 120 s |
+    /// | requests for one object | 1 |
+    Automatic,
+    /// The user asked for it (`cache push`, `cache pull`): as for downloads
+    /// from the dist server, and at most half an hour an object.
+    Asked,
+}
+
+/// The bounds behind a [`Patience`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) connect: Duration,
+    pub(super) answer: Duration,
+    pub(super) window: Duration,
+    pub(super) minimum_bytes: u64,
+    pub(super) total: Duration,
+    pub(super) attempts: u32,
+}
+
+impl Patience {
+    pub(super) fn bounds(self) -> Bounds {
+        match self {
+            Self::Automatic => Bounds {
+                // The answer's time begins with the request, so that no part
+                // of it is lost when the connection is there already.
+                connect: Duration::from_secs(2),
+                answer: Duration::ZERO,
+                window: Duration::from_secs(5),
+                minimum_bytes: 256 << 10,
+                total: Duration::from_mins(2),
+                attempts: 1,
+            },
+            Self::Asked => Bounds {
+                connect: Duration::from_secs(15),
+                answer: Duration::from_secs(30),
+                window: Duration::from_secs(30),
+                minimum_bytes: 32 << 10,
+                total: Duration::from_mins(30),
+                attempts: 5,
+            },
+        }
+    }
+
+    /// The options of an HTTP client that keeps these bounds.
+    pub(super) fn options(self, proxies: &Proxies, offline: bool, cancel: &Cancel) -> Options {
+        let Bounds {
+            connect,
+            answer,
+            window,
+            minimum_bytes,
+            total,
+            attempts,
+        } = self.bounds();
+        Options {
+            connect_timeout: connect,
+            first_byte_timeout: answer,
+            window,
+            minimum_bytes,
+            total: Some(total),
+            attempts,
+            proxies: proxies.clone(),
+            offline,
+            cancel: cancel.clone(),
+            ..Options::default()
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `file:`: a directory, such as a mounted share.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+
+use super::error::RemoteError;
+use super::transport::{BlobRef, Name, Put, Receive, Transport, Writing};
+use super::{MAX_BLOB, MAX_RECORD};
+use crate::events::Cancel;
+use crate::sys::fs::{self, FsError, Renamed};
+
+/// Objects as files below a directory.
+///
+/// Every file is staged beside its final name, flushed and renamed, so that no
+/// reader and no power cut ever sees half of one.
+pub(super) struct Directory {
+    root: PathBuf,
+    cancel: Cancel,
+}
+
+impl Directory {
+    pub(super) fn new(root: &Path, cancel: &Cancel) -> Self {
+        Self {
+            root: root.join("v1"),
+            cancel: cancel.clone(),
+        }
+    }
+
+    fn object(&self, name: &Name) -> PathBuf {
+        let directory = self.root.join(name.directory());
+        directory.join(name.address().to_hex())
+    }
+
+    fn blob(&self, blob: &BlobRef) -> PathBuf {
+        self.root.join("blobs").join(blob.sha256.to_hex())
+    }
+
+    /// Stages a file beside `path`, filled by `fill`, and gives it that name.
+    fn write(
+        &self,
+        path: &Path,
+        writing: Writing,
+        fill: impl FnOnce(&mut File, &Path) -> Result<(), FsError>,
+    ) -> Result<Put, FsError> {
+        let directory = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(directory)?;
+        let made = tempfile::Builder::new()
+            .prefix(".incoming-")
+            .make_in(directory, |path| fs::create_new(path).map_err(|e| e.source));
+        let mut staged = fs::at("create a file in", directory, made)?;
+        let staged_path = staged.path().to_owned();
+        fill(staged.as_file_mut(), &staged_path)?;
+        fs::set_mode(&staged_path, 0o644)?;
+        fs::sync_file(staged.as_file(), &staged_path)?;
+        let put = match writing {
+            Writing::New => match fs::rename_new(&staged_path, path)? {
+                Renamed::Done => Put::Done,
+                Renamed::Exists => Put::Exists,
+            },
+            Writing::Replace => {
+                fs::rename(&staged_path, path)?;
+                Put::Done
+            }
+        };
+        fs::sync_dir(directory)?;
+        Ok(put)
+    }
+}
+
+fn is_absent(error: &FsError) -> bool {
+    matches!(
+        error.source.kind(),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+    )
+}
+
+impl Transport for Directory {
+    fn get(&self, name: &Name) -> Result<Option<Vec<u8>>, RemoteError> {
+        match fs::read(&self.object(name), MAX_RECORD) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if is_absent(&e) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn get_blob(&self, blob: &BlobRef, to: &mut dyn Receive) -> Result<bool, RemoteError> {
+        let path = self.blob(blob);
+        let mut file = match fs::open_regular(&path) {
+            Ok(file) => file.take(blob.size.min(MAX_BLOB) + 1),
+            Err(e) if is_absent(&e) => return Ok(false),
+            Err(e) => return Err(e.into()),
+        };
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            self.cancel.check()?;
+            let n = fs::at("read", &path, file.read(&mut buffer))?;
+            match buffer.get(..n).filter(|bytes| !bytes.is_empty()) {
+                Some(bytes) => to.take(bytes)?,
+                None => return Ok(true),
+            }
+        }
+    }
+
+    fn has_blob(&self, blob: &BlobRef) -> Result<bool, RemoteError> {
+        let found = fs::metadata_if_exists(&self.blob(blob))?;
+        Ok(found.is_some_and(|m| m.is_file() && m.len() == blob.size))
+    }
+
+    fn put(
+        &self,
+        name: &Name,
+        bytes: &[u8],
+        _blobs: &[BlobRef],
+        writing: Writing,
+    ) -> Result<Put, RemoteError> {
+        let fill = |file: &mut File, path: &Path| fs::write_all(file, path, bytes);
+        Ok(self.write(&self.object(name), writing, fill)?)
+    }
+
+    fn put_blob(&self, blob: &BlobRef, file: &File) -> Result<(), RemoteError> {
+        let fill = |to: &mut File, path: &Path| {
+            let mut from = fs::at("open", path, file.try_clone())?;
+            fs::at("read", path, from.rewind())?;
+            fs::copy_all(&mut from, to, path).map(|_| ())
+        };
+        self.write(&self.blob(blob), Writing::Replace, fill)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+//! All remotes of a run, asked in order.
+//!
+//! A remote that failed or lied is told of once and not asked again in this
+//! run, so that a bad one costs at most one wait, however much is looked for.
+
+use std::io::BufReader;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::bounds::Patience;
+use super::directory::Directory;
+use super::error::RemoteError;
+use super::http::HttpRemote;
+use super::incoming::Incoming;
+use super::object::ObjectRemote;
+use super::object_setup::set_up;
+use super::place::{Place, Remote};
+use super::record::{Record, Subject};
+use super::settings::RemoteSettings;
+use super::sign::PublicKey;
+use super::transport::Transport;
+use crate::events::{Cancel, Event, Observer};
+use crate::fetch::Proxies;
+use crate::pack;
+use crate::store::{Staging, Store};
+use crate::types::{Listing, TreeDigest};
+
+/// What remotes need of their surroundings.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Remotes, keys and credentials.
+    pub settings: &'a RemoteSettings,
+    /// The user's proxies.
+    pub proxies: &'a Proxies,
+    /// Whether only directories may be asked.
+    pub offline: bool,
+    /// Receives warnings.
+    pub observer: &'a dyn Observer,
+    /// Stops every wait.
+    pub cancel: &'a Cancel,
+}
+
+/// Makes the client of a remote; nothing is connected to yet.
+pub fn connect(
+    remote: &Remote,
+    around: Surroundings<'_>,
+    patience: Patience,
+) -> Result<Box<dyn Transport>, RemoteError> {
+    let options = patience.options(around.proxies, around.offline, around.cancel);
+    match &remote.place {
+        Place::Directory(root) => Ok(Box::new(Directory::new(root, around.cancel))),
+        Place::Http(url) => {
+            let credentials = around.settings.tokens.for_remote(remote)?;
+            Ok(Box::new(HttpRemote::new(url, credentials, options)?))
+        }
+        Place::S3(_) | Place::Gcs(_) | Place::Azure(_) => {
+            let environment = &around.settings.environment;
+            let setup = set_up(remote, environment, &options)?;
+            let setup = setup.ok_or_else(|| RemoteError::Url {
+                text: remote.to_string(),
+                reason: "it is no object store",
+            })?;
+            let bounds = patience.bounds();
+            Ok(Box::new(ObjectRemote::new(setup, bounds, around.cancel)))
+        }
+    }
+}
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Whose tree.
+    pub subject: Subject,
+    /// The lock's pin, which no signature overrules.
+    pub pin: Option<TreeDigest>,
+}
+
+/// A tree that a remote had and that is accepted, staged and checked.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it is staged.
+    pub staging: Staging,
+    /// Its listing.
+    pub listing: Listing,
+    /// The record that named it.
+    pub record: Record,
+    /// The remote it came from.
+    pub remote: String,
+}
+
+/// The remotes of a run.
+pub struct Remotes<'a> {
+    members: Vec<Member>,
+    around: Surroundings<'a>,
+    patience: Patience,
+}
+
+struct Member {
+    remote: Remote,
+    /// Made at the first question; none if that failed.
+    transport: OnceLock<Option<Box<dyn Transport>>>,
+    off: AtomicBool,
+    /// Whether a warning that leaves it in use was given.
+    told: AtomicBool,
+}
+
+impl<'a> Remotes<'a> {
+    /// The remotes of the settings; offline, only directories.
+    pub fn new(around: Surroundings<'a>, patience: Patience) -> Self {
+        let usable = |remote: &&Remote| !around.offline || remote.is_directory();
+        let member = |remote: &Remote| Member {
+            remote: remote.clone(),
+            transport: OnceLock::new(),
+            off: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+        };
+        let remotes = around.settings.remotes.iter();
+        Self {
+            members: remotes.filter(usable).map(member).collect(),
+            around,
+            patience,
+        }
+    }
+
+    /// Whether it is worth asking at all: without a pin and without a trusted
+    /// key nothing could be accepted.
+    pub fn can_answer(&self, pin: Option<TreeDigest>) -> bool {
+        let acceptable = pin.is_some() || !self.keys().is_empty();
+        acceptable && self.members.iter().any(|member| !member.is_off())
+    }
+
+    /// Whether one of them failed or lied.
+    pub fn any_off(&self) -> bool {
+        self.members.iter().any(Member::is_off)
+    }
+
+    fn keys(&self) -> &[PublicKey] {
+        &self.around.settings.keys
+    }
+
+    /// Asks the remotes in order for a tree, and stages it.
+    ///
+    /// Trouble of a remote is a warning. An error is our own: the disk, or an
+    /// interruption.
+    pub fn look_up(
+        &self,
+        store: &Store,
+        wanted: &Wanted,
+        progress: &dyn Fn(u64),
+    ) -> Result<Option<Found>, RemoteError> {
+        if !self.can_answer(wanted.pin) {
+            return Ok(None);
+        }
+        for member in &self.members {
+            if member.is_off() {
+                continue;
+            }
+            match self.ask(member, store, wanted, progress) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) if is_ours(&error, &member.remote) => return Err(error),
+                Err(error) => self.turn_off(member, &error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn ask(
+        &self,
+        member: &Member,
+        store: &Store,
+        wanted: &Wanted,
+        progress: &dyn Fn(u64),
+    ) -> Result<Option<Found>, RemoteError> {
+        let Some(transport) = self.transport(member) else {
+            return Ok(None);
+        };
+        let Some(record) = read_record(transport, &member.remote, &wanted.subject)? else {
+            return Ok(None);
+        };
+        if !self.accepts(member, &record, wanted) {
+            return Ok(None);
+        }
+        let blobs = store.stage()?;
+        let mut blob = Incoming::create(&blobs.path().join("blob"), progress)?;
+        if !transport.get_blob(&record.blob.into(), &mut blob)? {
+            let what = wanted.subject.label();
+            self.tell(
+                member,
+                &format!("has a record of `{what}` but not its blob"),
+            );
+            return Ok(None);
+        }
+        let remote = member.remote.to_string();
+        let (found, size) = blob.summary();
+        if (found, size) != (record.blob.sha256, record.blob.size) {
+            let expected = record.blob.sha256;
+            return Err(RemoteError::Blob {
+                remote,
+                expected,
+                found,
+            });
+        }
+        let staging = store.stage()?;
+        let limits = pack::Limits {
+            unpacked: record.unpacked,
+            cancel: self.around.cancel.clone(),
+            ..pack::Limits::default()
+        };
+        let input = BufReader::with_capacity(1 << 17, blob.finish()?);
+        let listing = match pack::read(input, record.tree, &limits, staging.path()) {
+            Ok(listing) => listing,
+            Err(e) if e.is_content() => {
+                let (tree, reason) = (record.tree, e.to_string());
+                return Err(RemoteError::Tree {
+                    remote,
+                    tree,
+                    reason,
+                });
+            }
+            Err(e) => return Err(e.into()),
+        };
+        Ok(Some(Found {
+            staging,
+            listing,
+            record,
+            remote,
+        }))
+    }
+
+    /// The rule of trust: the pin, or else a trusted key's signature.
+    fn accepts(&self, member: &Member, record: &Record, wanted: &Wanted) -> bool {
+        let what = wanted.subject.label();
+        match wanted.pin {
+            Some(pin) if record.tree == pin => true,
+            Some(pin) => {
+                let tree = record.tree;
+                self.tell(
+                    member,
+                    &format!("has tree {tree} for `{what}`, and the lock pins {pin}"),
+                );
+                false
+            }
+            None if record.signer(self.keys()).is_some() => true,
+            None => {
+                self.tell(
+                    member,
+                    &format!(
+                        "has a tree for `{what}` that is neither pinned by the lock nor signed \
+                         by a trusted key"
+                    ),
+                );
+                false
+            }
+        }
+    }
+
+    fn transport<'m>(&self, member: &'m Member) -> Option<&'m dyn Transport> {
+        let made = member.transport.get_or_init(|| {
+            match connect(&member.remote, self.around, self.patience) {
+                Ok(transport) => Some(transport),
+                Err(error) => {
+                    self.turn_off(member, &error);
+                    None
+                }
+            }
+        });
+        made.as_deref()
+    }
+
+    /// Warns once of something that does not put the remote in doubt.
+    fn tell(&self, member: &Member, what: &str) {
+        if !member.told.swap(true, Ordering::SeqCst) {
+            let text = format!("remote `{}` {what}; it is not used", member.remote);
+            self.around.observer.event(Event::Warning(text));
+        }
+    }
+
+    /// Warns once, and asks the remote no more.
+    fn turn_off(&self, member: &Member, error: &RemoteError) {
+        if member.off.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let mut text = format!("remote `{}` is not asked any more: {error}", member.remote);
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        self.around.observer.event(Event::Warning(text));
+    }
+}
+
+impl Member {
+    fn is_off(&self) -> bool {
+        self.off.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads the record of a subject; `None` if there is none.
+pub(super) fn read_record(
+    transport: &dyn Transport,
+    remote: &Remote,
+    subject: &Subject,
+) -> Result<Option<Record>, RemoteError> {
+    let Some(bytes) = transport.get(&subject.name(&remote.namespace))? else {
+        return Ok(None);
+    };
+    let record = Record::parse(&bytes, &remote.namespace, subject);
+    record.map(Some).map_err(|source| RemoteError::Record {
+        remote: remote.to_string(),
+        source,
+    })
+}
+
+/// Whether an error is of this machine and not of the remote.
+fn is_ours(error: &RemoteError, remote: &Remote) -> bool {
+    let of_remote = |path: &std::path::Path| match &remote.place {
+        Place::Directory(root) => path.starts_with(root),
+        _ => false,
+    };
+    match error {
+        RemoteError::Cancelled(_) | RemoteError::Local(_) | RemoteError::Pack(_) => true,
+        RemoteError::Http(crate::fetch::FetchError::Cancelled(_)) => true,
+        RemoteError::Http(crate::fetch::FetchError::Fs(e)) | RemoteError::Fs(e) => {
+            !of_remote(&e.path)
+        }
+        _ => false,
+    }
+}
