@@ -116,6 +116,8 @@ pub struct Desired<'a> {
     pub areas: &'a [Area],
     /// Whether areas that are not among them are removed.
     pub exclusive: bool,
+    /// Areas that stay as they are even so.
+    pub kept: &'a [RelPath],
     /// How to bring files in, the best first; each is tried until one works.
     pub link_mode: LinkMode,
 }
@@ -193,18 +195,16 @@ impl Output {
             let recorded: Result<Vec<_>> = to_replace.par_iter().map(record).collect();
             states.extend(recorded?);
         }
+        let stays = |path: &RelPath| !desired.exclusive || desired.kept.contains(path);
+        let kept = known.areas.iter();
+        let kept = kept.filter(|(path, _)| believed && stays(path) && !states.contains_key(*path));
+        let kept: Vec<_> = kept
+            .map(|(path, area)| (path.clone(), area.clone()))
+            .collect();
         if desired.exclusive {
-            self.remove_others(&states, &mut applied)?;
-        } else {
-            let kept = known
-                .areas
-                .iter()
-                .filter(|(path, _)| believed && !states.contains_key(*path));
-            let kept: Vec<_> = kept
-                .map(|(path, area)| (path.clone(), area.clone()))
-                .collect();
-            states.extend(kept);
+            self.remove_others(&states, desired.kept, &mut applied)?;
         }
+        states.extend(kept);
         Ok((states, applied))
     }
 
@@ -285,14 +285,15 @@ impl Output {
         Ok(used)
     }
 
-    /// Removes every area that is not among the wanted ones.
+    /// Removes every area that is neither wanted nor kept.
     fn remove_others(
         &self,
         wanted: &BTreeMap<RelPath, AreaState>,
+        kept: &[RelPath],
         applied: &mut Applied,
     ) -> Result<()> {
         for area in present_areas(&self.path)? {
-            if !wanted.contains_key(&area) {
+            if !wanted.contains_key(&area) && !kept.contains(&area) {
                 remove(&area.below(&self.path))?;
                 applied.removed.push(area);
             }
