@@ -104,6 +104,10 @@ impl<'a> Reader<'a> {
     }
 
     /// The counterpart of [`Writer::option`]; `None` is what cannot be read.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is for what cannot be read, as everywhere here"
+    )]
     pub(super) fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Option<T>,

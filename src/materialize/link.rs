@@ -1,6 +1,5 @@
 //! Brings one stored file into the output, and proves what arrived.
 
-use std::io::{Read as _, Seek as _};
 use std::path::Path;
 
 use crate::sys::fs::{self, FsError};
@@ -55,9 +54,6 @@ pub enum PlaceError {
     Fs(#[from] FsError),
 }
 
-/// Files up to this size are read, hashed and written in one piece.
-const SMALL: u64 = 1 << 20;
-
 /// Whether the owner may execute a file.
 #[cfg(unix)]
 pub(super) fn is_executable(metadata: &std::fs::Metadata) -> bool {
@@ -78,7 +74,7 @@ pub(super) fn place(
     entry: &Entry,
     mode: LinkMode,
 ) -> Result<(), PlaceError> {
-    let source = match fs::open_no_follow(from) {
+    let mut source = match fs::open_no_follow(from) {
         Ok(source) => source,
         Err(e) if is_absence(&e) => return Err(PlaceError::Gone),
         Err(e) => return Err(e.into()),
@@ -112,7 +108,10 @@ pub(super) fn place(
             fs::hard_link(from, to)?;
             fs::hash(to, size)?
         }
-        LinkMode::Copy => copy(source, to, entry)?,
+        LinkMode::Copy => {
+            let mut target = fs::create_read_only(to, entry.executable)?;
+            fs::copy_hashed(&mut source, &mut target, to, size)?
+        }
     };
     if found != entry.digest {
         return Err(PlaceError::Differs {
@@ -153,22 +152,4 @@ fn is_link(error: &std::io::Error) -> bool {
 #[cfg(not(unix))]
 fn is_link(_error: &std::io::Error) -> bool {
     false
-}
-
-/// Copies and hashes what was written.
-fn copy(mut source: std::fs::File, to: &Path, entry: &Entry) -> Result<FileDigest, FsError> {
-    let mut target = fs::create_read_only(to, entry.executable)?;
-    if entry.size <= SMALL {
-        let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0) + 1);
-        fs::at(
-            "read",
-            to,
-            source.by_ref().take(SMALL + 1).read_to_end(&mut bytes),
-        )?;
-        fs::write_all(&mut target, to, &bytes)?;
-        return Ok(FileDigest::of(&bytes));
-    }
-    fs::copy_all(&mut source, &mut target, to)?;
-    fs::at("seek", to, target.rewind())?;
-    fs::hash(to, entry.size)
 }

@@ -7,7 +7,9 @@
 
 mod area;
 mod encoding;
+mod inputs;
 mod link;
+mod stage;
 mod stamps;
 mod state;
 
@@ -17,14 +19,16 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 pub use area::{Area, AreaDigest, Conflict, Content, areas};
+pub use inputs::Inputs;
 pub use link::{LinkMode, PlaceError};
+pub use stage::assemble;
 pub use stamps::Stamps;
-pub use state::{AreaState, Inputs, STATE_FILE, State, StateFile};
+pub use state::{AreaState, STATE_FILE, State, StateFile};
 
 use crate::events::{Cancel, Cancelled, Observer};
 use crate::sys::fs::{self, FsError};
 use crate::sys::lock::{LockError, Wish, wait};
-use crate::types::{Class, Diagnostic, Listing, RelPath, TreeDigest};
+use crate::types::{Class, Diagnostic, Entry, Listing, RelPath, TreeDigest};
 
 /// The output could not be brought into its state.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +124,8 @@ pub struct Desired<'a> {
     pub areas: &'a [Area],
     /// Whether areas that are not among them are removed.
     pub exclusive: bool,
+    /// Areas that stay as they are even so.
+    pub kept: &'a [RelPath],
     /// How to bring files in, the best first; each is tried until one works.
     pub link_mode: LinkMode,
 }
@@ -172,6 +178,7 @@ impl Output {
         let mut states = BTreeMap::new();
         let mut applied = Applied::default();
         let believed = known.is_of_this_boot();
+        let mut to_replace = Vec::new();
         for area in desired.areas {
             cancel.check()?;
             let digest = area.digest();
@@ -188,22 +195,29 @@ impl Output {
             {
                 applied.healed.push(area.path.clone());
             }
-            self.replace(area, desired.link_mode, store_tree, &mut applied)?;
-            let state = AreaState::record(&self.path, &area.path, digest)?;
-            states.insert(area.path.clone(), state);
+            to_replace.push((area, digest));
         }
+        if !to_replace.is_empty() {
+            let areas: Vec<&Area> = to_replace.iter().map(|(area, _)| *area).collect();
+            applied.link_mode = self.replace(&areas, desired.link_mode, store_tree, cancel)?;
+            applied.replaced = areas.iter().map(|area| area.path.clone()).collect();
+            let record = |(area, digest): &(&Area, AreaDigest)| {
+                let state = AreaState::record(&self.path, &area.path, *digest)?;
+                Ok((area.path.clone(), state))
+            };
+            let recorded: Result<Vec<_>> = to_replace.par_iter().map(record).collect();
+            states.extend(recorded?);
+        }
+        let stays = |path: &RelPath| !desired.exclusive || desired.kept.contains(path);
+        let kept = known.areas.iter();
+        let kept = kept.filter(|(path, _)| believed && stays(path) && !states.contains_key(*path));
+        let kept: Vec<_> = kept
+            .map(|(path, area)| (path.clone(), area.clone()))
+            .collect();
         if desired.exclusive {
-            self.remove_others(&states, &mut applied)?;
-        } else {
-            let kept = known
-                .areas
-                .iter()
-                .filter(|(path, _)| believed && !states.contains_key(*path));
-            let kept: Vec<_> = kept
-                .map(|(path, area)| (path.clone(), area.clone()))
-                .collect();
-            states.extend(kept);
+            self.remove_others(&states, desired.kept, &mut applied)?;
         }
+        states.extend(kept);
         Ok((states, applied))
     }
 
@@ -230,45 +244,66 @@ impl Output {
         differences(&self.path, area)
     }
 
+    /// Puts areas into place: all are staged first, with all processors, and
+    /// then exchanged one by one, so that a failure changes nothing and the
+    /// output is between two states only for a moment.
     fn replace(
         &self,
-        area: &Area,
+        areas: &[&Area],
         mode: LinkMode,
         store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
-        applied: &mut Applied,
-    ) -> Result<()> {
+        cancel: &Cancel,
+    ) -> Result<Option<LinkMode>> {
         let stage = fs::Scratch::new(&self.path, STAGE_PREFIX)?;
         // Owners look into it, and it moves into a place others may read.
         fs::set_mode(stage.path(), 0o755)?;
-        match &area.content {
-            Content::Files(files) => {
-                let used = stage_files(stage.path(), files, mode, store_tree)?;
-                applied.link_mode = Some(applied.link_mode.unwrap_or(used));
+        let mut files = Vec::new();
+        for area in areas {
+            if let Content::Files(of_area) = &area.content {
+                files.extend(of_area.values());
             }
-            Content::Symlink(target) => stage_link(stage.path(), &area.path, target)?,
-            Content::Scripts(scripts) => {
-                for (path, text) in scripts {
-                    let path = below_checked(stage.path(), path)?;
-                    let mut file = fs::create_read_only(&path, true)?;
-                    fs::write_all(&mut file, &path, text.as_bytes())?;
+        }
+        let used = if files.is_empty() {
+            None
+        } else {
+            Some(stage::stage_files(
+                stage.path(),
+                files,
+                mode,
+                store_tree,
+                cancel,
+            )?)
+        };
+        for area in areas {
+            match &area.content {
+                Content::Files(_) => {}
+                Content::Symlink(target) => stage_link(stage.path(), &area.path, target)?,
+                Content::Scripts(scripts) => {
+                    for (path, text) in scripts {
+                        let path = below_checked(stage.path(), path)?;
+                        let mut file = fs::create_read_only(&path, true)?;
+                        fs::write_all(&mut file, &path, text.as_bytes())?;
+                    }
                 }
             }
         }
-        let place = below_checked(&self.path, &area.path)?;
-        swap(&area.path.below(stage.path()), &place)?;
-        applied.replaced.push(area.path.clone());
+        for area in areas {
+            let place = below_checked(&self.path, &area.path)?;
+            swap(&area.path.below(stage.path()), &place)?;
+        }
         stage.remove()?;
-        Ok(())
+        Ok(used)
     }
 
-    /// Removes every area that is not among the wanted ones.
+    /// Removes every area that is neither wanted nor kept.
     fn remove_others(
         &self,
         wanted: &BTreeMap<RelPath, AreaState>,
+        kept: &[RelPath],
         applied: &mut Applied,
     ) -> Result<()> {
         for area in present_areas(&self.path)? {
-            if !wanted.contains_key(&area) {
+            if !wanted.contains_key(&area) && !kept.contains(&area) {
                 // Taken away whole, so that nobody ever sees a part of it.
                 let stage = fs::Scratch::new(&self.path, STAGE_PREFIX)?;
                 fs::rename(&area.below(&self.path), &stage.path().join("old"))?;
@@ -355,23 +390,6 @@ fn stage_link(stage: &Path, path: &RelPath, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts whole trees, checked, into an empty directory: a toolchain to run
-/// builds with. They are hard links where possible, so the directory must
-/// stay inside the store.
-pub fn assemble(
-    dir: &Path,
-    trees: &[(TreeDigest, Listing)],
-    store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
-) -> Result<()> {
-    let entries = trees.iter().flat_map(|(tree, listing)| {
-        listing
-            .entries()
-            .iter()
-            .map(|entry| (entry.path.clone(), (entry.clone(), *tree)))
-    });
-    stage_files(dir, &entries.collect(), LinkMode::Hardlink, store_tree).map(|_| ())
-}
-
 /// Reads a stored tree in full; an error names the first file that is damaged,
 /// missing, or not part of it.
 pub fn check_stored(tree: TreeDigest, listing: &Listing, path: &Path) -> Result<()> {
@@ -390,7 +408,7 @@ pub fn check_stored(tree: TreeDigest, listing: &Listing, path: &Path) -> Result<
         }
     })?;
     let known = |name: &str| {
-        let find = |entry: &crate::types::Entry| entry.path.as_str().cmp(name);
+        let find = |entry: &Entry| entry.path.as_str().cmp(name);
         listing.entries().binary_search_by(find).is_ok()
     };
     let mut names = Vec::new();
@@ -407,54 +425,6 @@ pub fn check_stored(tree: TreeDigest, listing: &Listing, path: &Path) -> Result<
             None => Ok(()),
         },
     }
-}
-
-/// Brings the files of an area into the staging directory.
-fn stage_files(
-    stage: &Path,
-    files: &BTreeMap<RelPath, (crate::types::Entry, TreeDigest)>,
-    mode: LinkMode,
-    store_tree: &(dyn Fn(TreeDigest) -> PathBuf + Sync),
-) -> Result<LinkMode> {
-    let mut parent = None;
-    for path in files.keys() {
-        if path.parent() != parent {
-            below_checked(stage, path)?;
-            parent = path.parent();
-        }
-    }
-    let mut files: Vec<_> = files.values().collect();
-    // The largest first, so that no processor ends up with one alone.
-    files.sort_by_key(|(entry, _)| std::cmp::Reverse(entry.size));
-    let mode = match files.first() {
-        Some((entry, tree)) => usable_mode(stage, &entry.path.below(&store_tree(*tree)), mode)?,
-        None => mode,
-    };
-    files.par_iter().try_for_each(|(entry, tree)| {
-        let from = entry.path.below(&store_tree(*tree));
-        let to = entry.path.below(stage);
-        link::place(&from, &to, entry, mode).map_err(|source| match source {
-            PlaceError::Fs(e) => MaterializeError::Fs(e),
-            source => MaterializeError::Damaged {
-                tree: *tree,
-                path: entry.path.clone(),
-                source,
-            },
-        })
-    })?;
-    Ok(mode)
-}
-
-/// Falls back from the wished mode to one that works between these places.
-fn usable_mode(stage: &Path, sample: &Path, wished: LinkMode) -> Result<LinkMode> {
-    let probe = stage.join(".probe");
-    let works = match wished {
-        LinkMode::Copy => return Ok(LinkMode::Copy),
-        LinkMode::Reflink => fs::reflink(sample, &probe)?,
-        LinkMode::Hardlink => fs::hard_link(sample, &probe).is_ok(),
-    };
-    fs::remove_file(&probe)?;
-    Ok(if works { wished } else { LinkMode::Copy })
 }
 
 /// Puts the staged name in the place of the old one.
@@ -510,7 +480,7 @@ fn script_differences(
     scripts: &BTreeMap<RelPath, String>,
 ) -> Result<Vec<String>> {
     let entry = |(path, text): (&RelPath, &String)| {
-        let entry = crate::types::Entry {
+        let entry = Entry {
             path: path.clone(),
             executable: true,
             size: text.len() as u64,
@@ -524,7 +494,7 @@ fn script_differences(
 fn file_differences(
     output: &Path,
     area: &RelPath,
-    files: &BTreeMap<RelPath, (crate::types::Entry, TreeDigest)>,
+    files: &BTreeMap<RelPath, (Entry, TreeDigest)>,
 ) -> Result<Vec<String>> {
     let mut found: Vec<String> = files
         .par_iter()
@@ -548,11 +518,7 @@ fn file_differences(
     Ok(found)
 }
 
-fn file_difference(
-    output: &Path,
-    path: &RelPath,
-    entry: &crate::types::Entry,
-) -> Result<Option<String>> {
+fn file_difference(output: &Path, path: &RelPath, entry: &Entry) -> Result<Option<String>> {
     let place = path.below(output);
     let Some(metadata) = fs::metadata_if_exists(&place)? else {
         return Ok(Some(format!("{path}: missing")));

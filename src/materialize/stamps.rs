@@ -180,9 +180,10 @@ impl Group<'_> {
             };
             if !dir.stamp(name).is_ok_and(|found| found == stamp) {
                 let name = name.to_string_lossy();
-                return Some(match self.base.is_empty() {
-                    true => name.into_owned(),
-                    false => format!("{}/{name}", self.base.to_string_lossy()),
+                return Some(if self.base.is_empty() {
+                    name.into_owned()
+                } else {
+                    format!("{}/{name}", self.base.to_string_lossy())
                 });
             }
         }
@@ -255,6 +256,8 @@ mod tests {
         dir
     }
 
+    type Change = &'static dyn Fn(&Path);
+
     fn record(dir: &Path) -> Stamps {
         Stamps::record(dir, &"a".parse().unwrap()).unwrap()
     }
@@ -280,15 +283,15 @@ mod tests {
     #[test]
     fn case_117_every_kind_of_change_is_seen_in_every_group() {
         for place in ["a/large", "a/large/inner", "a/small"] {
-            let changes: [(&str, &dyn Fn(&Path)); 6] = [
+            let changes: [(&str, Change); 6] = [
                 ("added", &|dir| {
                     fs::write_new(&dir.join("stranger"), b"").map(drop).unwrap();
                 }),
                 ("removed", &|dir| {
-                    fs::remove_file(&dir.join("file-3")).unwrap()
+                    fs::remove_file(&dir.join("file-3")).unwrap();
                 }),
                 ("replaced", &|dir| {
-                    fs::replace(&dir.join("file-3"), b"x").unwrap()
+                    fs::replace(&dir.join("file-3"), b"x").unwrap();
                 }),
                 ("longer", &|dir| {
                     let mut file = fs::open_or_create(&dir.join("file-3")).unwrap();

@@ -7,13 +7,12 @@
 //!
 //! ```text
 //! "sysroot-state 3\n"
-//! lock, host, link mode   each with a byte in front: 1 if there is one, else 0
+//! lock, host, link mode, boot   each with a byte in front: 1 if there is one, else 0
 //! trees                   their number, 32 bytes each
 //! inputs                  a byte; version, machine, BLAKE3 of the manifest,
 //!                         number of specs, path and BLAKE3 of each,
 //!                         number of targets, name of each
 //! watched                 stamps
-//! boot                    a byte; the system's run during which it was written
 //! areas                   their number; path, digest and stamps of each, by path
 //! ```
 //!
@@ -26,10 +25,11 @@ use std::path::Path;
 use super::LinkMode;
 use super::area::AreaDigest;
 use super::encoding::{Reader, Writer};
+use super::inputs::Inputs;
 use super::stamps::{Stamps, all_hold};
 use crate::store::StateKey;
 use crate::sys::fs::{self, FsError};
-use crate::types::{FileDigest, RelPath, TreeDigest, Triple};
+use crate::types::{RelPath, TreeDigest, Triple};
 
 /// The state file's name in the output.
 pub const STATE_FILE: &str = ".state";
@@ -50,33 +50,17 @@ pub struct State {
     pub host: Option<Triple>,
     /// How files got here: `reflink`, `hardlink` or `copy`.
     pub link_mode: Option<LinkMode>,
+    /// The boot during which it was written. Files of an output are not
+    /// flushed, so after a power cut metadata alone proves nothing.
+    pub boot: Option<String>,
     /// The trees that the output is made of.
     pub trees: Vec<TreeDigest>,
     /// The files that the lock was found to answer; absent if nobody looked.
     pub inputs: Option<Inputs>,
     /// Files outside the output that it depends on: the system's toolchain.
     pub watched: Stamps,
-    /// The boot during which it was written. Files of an output are not
-    /// flushed, so after a power cut metadata alone proves nothing.
-    pub boot: Option<String>,
     /// The areas by path.
     pub areas: BTreeMap<RelPath, AreaState>,
-}
-
-/// The files that led to a lock. While they have these contents, and the lock
-/// its own, there is no need to understand them again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inputs {
-    /// The version of sysroot that understood them.
-    pub version: String,
-    /// The machine it was made for, which chooses among the lock's hosts.
-    pub machine: Triple,
-    /// The manifest's text.
-    pub manifest: FileDigest,
-    /// The target specs, by their path from the manifest's directory.
-    pub specs: Vec<(RelPath, FileDigest)>,
-    /// The locked targets.
-    pub targets: Vec<Triple>,
 }
 
 /// One area as it was when it was put into place.
@@ -89,18 +73,18 @@ pub struct AreaState {
 }
 
 impl State {
-    /// Whether the system has run since this was written; if not, what was
-    /// written then may not have reached the disk.
-    pub fn is_of_this_boot(&self) -> bool {
-        self.boot == fs::boot()
-    }
-
     /// Whether every area is as it was left and there is no other, judged by
     /// metadata; up to `threads` look at the same time.
     pub fn is_untouched(&self, output: &Path, threads: usize) -> bool {
         let areas = self.areas.iter();
         let areas = areas.map(|(path, area)| (path.as_str(), &*area.stamps.0));
         untouched(output, areas, &self.watched.0, threads)
+    }
+
+    /// Whether the system has run since this was written; if not, what was
+    /// written then may not have reached the disk.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.boot == fs::boot()
     }
 
     /// Writes the state, with the code that vouches for it.
@@ -116,10 +100,10 @@ impl State {
             lock,
             host,
             link_mode,
+            boot,
             trees,
             inputs,
             watched,
-            boot,
             areas,
         } = self;
         let mut to = Writer::default();
@@ -127,13 +111,13 @@ impl State {
         to.option(lock.as_ref(), |to, lock| to.raw(lock.as_bytes()));
         to.option(host.as_ref(), |to, host| to.bytes(host.as_str().as_bytes()));
         to.option(*link_mode, |to, mode| to.bytes(mode.as_str().as_bytes()));
+        to.option(boot.as_ref(), |to, boot| to.bytes(boot.as_bytes()));
         to.number(trees.len() as u64);
         for tree in trees {
             to.raw(tree.as_bytes());
         }
         to.option(inputs.as_ref(), |to, inputs| inputs.encode(to));
         to.bytes(&watched.0);
-        to.option(boot.as_ref(), |to, boot| to.bytes(boot.as_bytes()));
         to.number(areas.len() as u64);
         for (path, area) in areas {
             to.bytes(path.as_str().as_bytes());
@@ -141,51 +125,6 @@ impl State {
             to.bytes(&area.stamps.0);
         }
         to.0
-    }
-}
-
-impl Inputs {
-    fn encode(&self, to: &mut Writer) {
-        let Self {
-            version,
-            machine,
-            manifest,
-            specs,
-            targets,
-        } = self;
-        to.bytes(version.as_bytes());
-        to.bytes(machine.as_str().as_bytes());
-        to.raw(manifest.as_bytes());
-        to.number(specs.len() as u64);
-        for (path, digest) in specs {
-            to.bytes(path.as_str().as_bytes());
-            to.raw(digest.as_bytes());
-        }
-        to.number(targets.len() as u64);
-        for target in targets {
-            to.bytes(target.as_str().as_bytes());
-        }
-    }
-
-    fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let version = from.text()?.to_owned();
-        let machine = from.parsed()?;
-        let manifest = FileDigest::from_bytes(from.raw()?);
-        let mut specs = Vec::new();
-        for _ in 0..from.number()? {
-            specs.push((from.parsed()?, FileDigest::from_bytes(from.raw()?)));
-        }
-        let mut targets = Vec::new();
-        for _ in 0..from.number()? {
-            targets.push(from.parsed()?);
-        }
-        Some(Self {
-            version,
-            machine,
-            manifest,
-            specs,
-            targets,
-        })
     }
 }
 
@@ -211,10 +150,10 @@ struct Parsed<'a> {
     lock: Option<AreaDigest>,
     host: Option<Triple>,
     link_mode: Option<LinkMode>,
+    boot: Option<&'a str>,
     trees: Vec<TreeDigest>,
     inputs: Option<Inputs>,
     watched: &'a [u8],
-    boot: Option<String>,
     areas: Vec<(&'a str, AreaDigest, &'a [u8])>,
 }
 
@@ -236,13 +175,13 @@ impl StateFile {
         let lock = from.option(|from| from.raw().map(AreaDigest::from_bytes))?;
         let host = from.option(Reader::parsed)?;
         let link_mode = from.option(|from| LinkMode::from_name(from.text()?))?;
+        let boot = from.option(Reader::text)?;
         let mut trees = Vec::new();
         for _ in 0..from.number()? {
             trees.push(TreeDigest::from_bytes(from.raw()?));
         }
         let inputs = from.option(Inputs::decode)?;
         let watched = from.bytes()?;
-        let boot = from.option(|from| from.text().map(str::to_owned))?;
         let mut areas = Vec::new();
         for _ in 0..from.number()? {
             let path = from.text()?;
@@ -253,10 +192,10 @@ impl StateFile {
             lock,
             host,
             link_mode,
+            boot,
             trees,
             inputs,
             watched,
-            boot,
             areas,
         })
     }
@@ -273,10 +212,10 @@ impl StateFile {
             lock: parsed.lock,
             host: parsed.host,
             link_mode: parsed.link_mode,
+            boot: parsed.boot.map(str::to_owned),
             trees: parsed.trees,
             inputs: parsed.inputs,
             watched: Stamps(parsed.watched.to_vec()),
-            boot: parsed.boot,
             areas,
         })
     }
@@ -294,7 +233,7 @@ impl StateFile {
     pub fn is_untouched(&self, output: &Path, threads: usize) -> bool {
         let parsed = self.parse();
         parsed
-            .filter(|parsed| parsed.boot == fs::boot())
+            .filter(|parsed| parsed.boot == fs::boot().as_deref())
             .is_some_and(|parsed| {
                 let areas = parsed
                     .areas
@@ -321,6 +260,7 @@ fn untouched<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::FileDigest;
 
     fn state() -> State {
         let digest = |byte| FileDigest::from_bytes([byte; 32]);
@@ -332,6 +272,7 @@ mod tests {
             lock: Some(digest(1)),
             host: Some("x86_64-unknown-linux-gnu".parse().unwrap()),
             link_mode: Some(LinkMode::Copy),
+            boot: Some("b8a3".to_owned()),
             trees: vec![TreeDigest::from_bytes([2; 32]); 3],
             inputs: Some(Inputs {
                 version: "1.2.3".to_owned(),
@@ -341,7 +282,6 @@ mod tests {
                 targets: vec!["my-os".parse().unwrap()],
             }),
             watched: Stamps(vec![5]),
-            boot: Some("one".to_owned()),
             areas: BTreeMap::from([
                 ("bin".parse().unwrap(), area(6)),
                 ("lib/rustlib/my-os".parse().unwrap(), area(7)),

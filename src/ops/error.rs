@@ -250,6 +250,12 @@ pub enum OpsError {
         /// What is missing.
         what: String,
     },
+    /// Something that was just put into the store, or found there, is gone.
+    #[error("`{what}` is not in the cache any more")]
+    NotStored {
+        /// What is missing.
+        what: String,
+    },
     /// A tree vanished from the store while it was used.
     #[error(transparent)]
     Tree(#[from] crate::store::TreeFault),
@@ -348,6 +354,7 @@ impl Diagnostic for OpsError {
             | Self::NoOutput(_) => Class::CheckFailed,
             Self::OtherToolchain { .. } => Class::Build,
             Self::Offline { .. } => Class::Network,
+            Self::NotStored { .. } => Class::Integrity,
             Self::Run { .. } | Self::Rustup { .. } => Class::Usage,
         }
     }
@@ -425,7 +432,7 @@ impl Diagnostic for OpsError {
             Self::NotBuilt { .. } => "run `sysroot sync`, or `sysroot lock --pin`",
             Self::OutputDiffers(_) | Self::NoOutput(_) => "run `sysroot sync`",
             Self::Offline { .. } => "run the command once without `--offline`",
-            Self::Tree(_) => "run `sysroot sync` again",
+            Self::Tree(_) | Self::NotStored { .. } => "run `sysroot sync` again",
             Self::NoSuchTree(_) => "`sysroot cache list` shows names, and 12 digits of each tree",
         };
         Some(text.to_owned())

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::differ::{self, Built};
-use super::failures::{Failures, whole};
+use super::failures::{FailedBuilds, Failures, Outcome, whole};
 use super::project::Project;
 use super::{Context, OpsError, channel, system};
 use crate::attest;
@@ -63,7 +63,8 @@ pub(super) fn index(store: &Store, lock: &Lock, host: &Triple) -> StoreIndex {
     index
 }
 
-/// Executes a plan's downloads and builds; `index` learns the trees.
+/// Executes a plan's downloads and builds; `index` learns the trees. A failed
+/// build is an error.
 pub(super) fn execute(
     cx: &Context<'_>,
     store: &Store,
@@ -72,6 +73,22 @@ pub(super) fn execute(
     plan: &Plan,
     index: &mut StoreIndex,
 ) -> Result<Executed, OpsError> {
+    let (done, failed) = execute_most(cx, store, project, lock, plan, index, None)?;
+    failed.map_or(Ok(done), |failed| Err(failed.error))
+}
+
+/// Like [`execute`], but failed builds are told beside what was done.
+///
+/// `system` is the system's toolchain, if it was found to be the locked one.
+pub(super) fn execute_most(
+    cx: &Context<'_>,
+    store: &Store,
+    project: &Project,
+    lock: &Lock,
+    plan: &Plan,
+    index: &mut StoreIndex,
+    system: Option<&Toolchain>,
+) -> Result<(Executed, Option<FailedBuilds>), OpsError> {
     if cx.settings.offline
         && let Some(fetch) = plan.fetch.first()
     {
@@ -85,6 +102,7 @@ pub(super) fn execute(
         project,
         lock,
         host: &plan.host,
+        system,
     };
     let queue = Queue::new(&plan.fetch);
     let mirrors = if plan.fetch.is_empty() {
@@ -109,7 +127,11 @@ pub(super) fn execute(
         (fetched, built)
     });
     let mut done = Executed::default();
-    if let (Err(e), true) = (&built, fetched.iter().any(Result::is_err)) {
+    let hidden = match &built {
+        Ok(built) => built.failed.as_ref().map(|failed| &failed.error),
+        Err(e) => Some(e),
+    };
+    if let (Some(e), true) = (hidden, fetched.iter().any(Result::is_err)) {
         // The download's error is the one returned, and must not hide this one.
         cx.observer.event(Event::Warning(whole(e)));
     }
@@ -119,11 +141,12 @@ pub(super) fn execute(
             done.fetched.push(id);
         }
     }
-    for (build, tree) in built? {
+    let built = built?;
+    for (build, tree) in built.done {
         index.recipes.insert(build.key, tree);
         done.built.push((build.target, tree));
     }
-    Ok(done)
+    Ok((done, built.failed))
 }
 
 /// Downloads that wait for a worker, and builds that wait for downloads.
@@ -209,6 +232,8 @@ pub(super) struct Run<'a> {
     pub(super) project: &'a Project,
     pub(super) lock: &'a Lock,
     pub(super) host: &'a Triple,
+    /// The system's toolchain, if it was found to be the locked one.
+    pub(super) system: Option<&'a Toolchain>,
 }
 
 impl Run<'_> {
@@ -287,13 +312,12 @@ impl Run<'_> {
 
     /// Compiles all targets of the plan; the failure of one does not stop the
     /// others.
-    fn build_all(
-        &self,
-        builds: &[Build],
-        queue: &Queue,
-    ) -> Result<Vec<(Build, TreeDigest)>, OpsError> {
+    fn build_all(&self, builds: &[Build], queue: &Queue) -> Result<Outcome, OpsError> {
         if builds.is_empty() || !queue.wait_for_inputs() {
-            return Ok(Vec::new());
+            return Ok(Outcome {
+                done: Vec::new(),
+                failed: None,
+            });
         }
         let (_assembled, toolchain) = self.toolchain()?;
         let work = self.store.stage()?;
@@ -344,6 +368,9 @@ impl Run<'_> {
     /// stored trees. The staging directory must outlive its use.
     pub(super) fn toolchain(&self) -> Result<(Option<Staging>, Toolchain), OpsError> {
         let LockedToolchain::Dist { .. } = &self.lock.toolchain else {
+            if let Some(toolchain) = self.system {
+                return Ok((None, toolchain.clone()));
+            }
             let toolchain = system::find(self.cx)?;
             system::check(&toolchain, self.lock)?;
             return Ok((None, toolchain));
@@ -354,7 +381,7 @@ impl Run<'_> {
             trees.push(self.stored(name, Some(self.host))?);
         }
         let place = |tree| self.store.tree_path(tree);
-        materialize::assemble(staging.path(), &trees, &place)?;
+        materialize::assemble(staging.path(), &trees, &place, self.cx.cancel)?;
         let (tree, listing) = self.stored("rust-src", None)?;
         materialize::check_stored(tree, &listing, &place(tree))?;
         let rust_src: PathBuf = place(tree).join("lib/rustlib/src/rust");
@@ -393,7 +420,7 @@ impl Run<'_> {
         let component = id.as_ref().and_then(|id| self.lock.archives.get(id));
         let known = component.map(|component| self.store.component(&component.hashes()));
         let Some(Known::Tree(tree)) = known else {
-            return Err(OpsError::Offline {
+            return Err(OpsError::NotStored {
                 what: format!("the component {name}"),
             });
         };
@@ -437,8 +464,9 @@ impl Run<'_> {
         let locked = self.lock.targets.get(target);
         let Some((locked, LockedSource::Build { options, .. })) = locked.map(|t| (t, &t.source))
         else {
-            return Err(OpsError::Offline {
-                what: target.to_string(),
+            return Err(OpsError::NotCompiled {
+                target: target.clone(),
+                obtained: locked.map_or("none", |target| target.source.as_str()),
             });
         };
         let spec = self.project.specs.get(target);

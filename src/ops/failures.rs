@@ -1,5 +1,6 @@
 //! Failed builds: each one told, and one error of them all.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,28 @@ use crate::types::{Diagnostic, TreeDigest, Triple};
 pub(super) struct Failures<'a> {
     cx: &'a Context<'a>,
     first: Mutex<Option<Triple>>,
+}
+
+/// What became of several builds.
+pub(super) struct Outcome {
+    pub(super) done: Vec<(Build, TreeDigest)>,
+    pub(super) failed: Option<FailedBuilds>,
+}
+
+impl Outcome {
+    /// The trees of all; a failed build is an error.
+    pub(super) fn all(self) -> Result<Vec<(Build, TreeDigest)>, OpsError> {
+        match self.failed {
+            None => Ok(self.done),
+            Some(failed) => Err(failed.error),
+        }
+    }
+}
+
+/// Targets whose compiler failed, with one error of them all.
+pub(super) struct FailedBuilds {
+    pub(super) targets: BTreeSet<Triple>,
+    pub(super) error: OpsError,
 }
 
 impl<'a> Failures<'a> {
@@ -38,12 +61,13 @@ impl<'a> Failures<'a> {
         }
     }
 
-    /// The trees, or one error. One that is no compiler's hides no failed
-    /// build: the one that was kept back is told then.
+    /// The trees, and the failed builds. An error that is no compiler's comes
+    /// before all else, and hides no failed build: the one that was kept back
+    /// is told then.
     pub(super) fn sum_up(
         &self,
         results: Vec<(Build, Result<TreeDigest, OpsError>)>,
-    ) -> Result<Vec<(Build, TreeDigest)>, OpsError> {
+    ) -> Result<Outcome, OpsError> {
         let mut done = Vec::new();
         let mut failed: Vec<(Triple, Box<BuildError>)> = Vec::new();
         let mut other = None;
@@ -59,9 +83,16 @@ impl<'a> Failures<'a> {
         let first = self.first().clone();
         let mut kept = (failed.into_iter()).filter(|(target, _)| first.as_ref() == Some(target));
         match (other, kept.next()) {
-            (None, None) => Ok(done),
-            (None, Some((_, first))) if targets.len() == 1 => Err((*first).into()),
-            (None, Some((_, first))) => Err(OpsError::Builds { targets, first }),
+            (None, kept) => {
+                let failed = kept.map(|(_, first)| FailedBuilds {
+                    targets: targets.iter().cloned().collect(),
+                    error: match targets.len() {
+                        1 => (*first).into(),
+                        _ => OpsError::Builds { targets, first },
+                    },
+                });
+                Ok(Outcome { done, failed })
+            }
             (Some(e), kept) => {
                 if let Some((_, first)) = kept {
                     self.cx.observer.event(Event::Warning(whole(&*first)));
@@ -151,7 +182,10 @@ mod tests {
         for (build, result) in &results {
             failures.tell(build, result);
         }
-        let error = failures.sum_up(results).unwrap_err();
+        let error = match failures.sum_up(results) {
+            Ok(built) => built.failed.unwrap().error,
+            Err(e) => e,
+        };
         (heard.0.into_inner().unwrap(), error)
     }
 

@@ -6,6 +6,7 @@
 
 mod again;
 mod attest;
+mod bring;
 mod cache;
 mod channel;
 mod check_store;

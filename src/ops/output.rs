@@ -1,6 +1,7 @@
 //! The areas of a project's output: stored trees, and for the system's
 //! toolchain references to its own parts.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Context, OpsError, system};
@@ -34,8 +35,28 @@ pub(super) fn wanted(
     plan: &Plan,
     index: &StoreIndex,
 ) -> Result<Wanted, OpsError> {
+    wanted_without(cx, store, plan, index, &BTreeSet::new(), None)
+}
+
+/// Like [`wanted`], but for these targets, which could not be compiled;
+/// `system` is the system's toolchain, if it was looked for already.
+pub(super) fn wanted_without(
+    cx: &Context<'_>,
+    store: &Store,
+    plan: &Plan,
+    index: &StoreIndex,
+    failed: &BTreeSet<Triple>,
+    system: Option<&Toolchain>,
+) -> Result<Wanted, OpsError> {
     let mut listings = Vec::new();
     for unit in &plan.units {
+        if unit
+            .target
+            .as_ref()
+            .is_some_and(|target| failed.contains(target))
+        {
+            continue;
+        }
         if let Some(tree) = tree_of(unit, index)? {
             listings.push((tree, store.listing(tree)?));
         }
@@ -48,7 +69,10 @@ pub(super) fn wanted(
     wanted.trees.sort_unstable();
     wanted.trees.dedup();
     if plan.units.iter().any(|unit| is_system(&unit.source)) {
-        add_system(cx, plan, &mut wanted)?;
+        match system {
+            Some(toolchain) => add_system(toolchain, plan, &mut wanted),
+            None => add_system(&system::find(cx)?, plan, &mut wanted),
+        }
     }
     Ok(wanted)
 }
@@ -62,7 +86,7 @@ fn is_system(source: &UnitSource) -> bool {
 
 /// The stored tree of a unit; `None` for parts of the system.
 fn tree_of(unit: &Unit, index: &StoreIndex) -> Result<Option<TreeDigest>, OpsError> {
-    let missing = |what: String| OpsError::Offline { what };
+    let missing = |what: String| OpsError::NotStored { what };
     match &unit.source {
         UnitSource::Component(id) => {
             let tree = index.components.get(id).copied();
@@ -82,8 +106,7 @@ fn tree_of(unit: &Unit, index: &StoreIndex) -> Result<Option<TreeDigest>, OpsErr
 }
 
 /// Adds references to the system's programs, host library and sources.
-fn add_system(cx: &Context<'_>, plan: &Plan, wanted: &mut Wanted) -> Result<(), OpsError> {
-    let toolchain = system::find(cx)?;
+fn add_system(toolchain: &Toolchain, plan: &Plan, wanted: &mut Wanted) {
     // The sources are `lib/rustlib/src/rust`.
     let rustlib = toolchain
         .rust_src
@@ -123,11 +146,10 @@ fn add_system(cx: &Context<'_>, plan: &Plan, wanted: &mut Wanted) -> Result<(), 
             );
         }
     }
-    wanted.areas.extend(programs(&toolchain));
+    wanted.areas.extend(programs(toolchain));
     wanted.areas.sort_by(|a, b| a.path.cmp(&b.path));
     let core = toolchain.library().join("core/src/lib.rs");
     wanted.watched = Stamps::of_outside([&*toolchain.rustc, &*toolchain.cargo, &*core]);
-    Ok(())
 }
 
 /// The area of all programs.

@@ -84,6 +84,7 @@ pub fn pin(
             project,
             lock: &lock,
             host: &host,
+            system: None,
         };
         let mut trees = obtain(&run, &lacks)?;
         trees.extend(compile_again(&run, &options.again)?);
@@ -230,7 +231,7 @@ fn compile_again(
         .into_iter()
         .map(publish)
         .collect();
-    let done = failures.sum_up(results)?;
+    let done = failures.sum_up(results)?.all()?;
     Ok(done
         .into_iter()
         .map(|(build, tree)| (build.key, tree))

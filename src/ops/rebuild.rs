@@ -50,6 +50,7 @@ pub fn rebuild(
         project,
         lock: &file.lock,
         host: &host,
+        system: None,
     };
     let mut found = Vec::new();
     let mut known = Vec::new();

@@ -103,9 +103,9 @@ pub(super) fn pull_planned(
     let &Run {
         cx,
         store,
-        project: _,
         lock,
         host,
+        ..
     } = run;
     let pull = Pull {
         cx,

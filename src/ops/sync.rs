@@ -1,27 +1,21 @@
 //! `sync`: lock if needed, then bring the output into the locked state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::bring::{Work, warn};
 use super::collect::collect_daily;
-use super::execute::{Executed, execute, index};
-use super::fresh::inputs;
+use super::execute::{Executed, index};
 use super::lock::{LockMode, LockReport, lock, unsigned};
-use super::output::{Wanted, wanted};
 use super::project::{LockFile, Project, ProjectFiles};
-use super::remote::plan_with_remotes;
 use super::verify::output::compare;
 use super::{Context, OpsError, pins, signature, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource};
-use crate::materialize::{
-    Applied, Desired, LinkMode, MaterializeError, Output, State, check_stored,
-};
+use crate::materialize::{LinkMode, State};
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
-use crate::remote::Patience;
-use crate::store::{Root, Store, StoreError, TreeFault};
-use crate::sys::fs;
-use crate::types::{RelPath, TreeDigest, Triple};
+use crate::store::Store;
+use crate::types::{RelPath, Triple};
 
 /// What `sync` may do to the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,158 +237,36 @@ fn materialize(
     options: &SyncOptions,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    system::check_locked(cx, &file.lock)?;
+    let system = system::check_locked(cx, &file.lock)?;
     signature::prove(cx, &file.lock)?;
     // From before the first look-up until the project is registered.
     let using = store.begin_use(cx.observer, cx.cancel)?;
-    let warn = |what: &str, e: &dyn std::error::Error| {
-        let cause = e
-            .source()
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
-        cx.observer
-            .event(Event::Warning(format!("{what}: {e}{cause}")));
-    };
     // A store that is only read still serves what it has.
     if let Err(e) = store.sweep_staging() {
-        warn("old staging directories stay", &e);
+        warn(cx, "old staging directories stay", &e);
     }
-    // A tree that is damaged again and again after it was made anew is not
-    // healed for ever; twice, because another process may be healing it, too.
-    let mut healed: BTreeMap<TreeDigest, u8> = BTreeMap::new();
-    let remotes = cx.remotes(Patience::Automatic);
-    let (wanted, areas, applied, output, known) = loop {
-        let (mut index, plan) = plan_with_remotes(
-            cx,
-            &remotes,
-            store,
-            &file.lock,
-            host,
-            options.targets.as_ref(),
-            &mut report.executed.pulled,
-        )?;
-        let result = execute(cx, store, project, &file.lock, &plan, &mut index).and_then(|done| {
-            report.executed.fetched.extend(done.fetched);
-            report.executed.built.extend(done.built);
-            let wanted = wanted(cx, store, &plan, &index)?;
-            let (areas, applied, output, known) = apply(cx, project, store, &wanted, options)?;
-            Ok((wanted, areas, applied, output, known))
-        });
-        report.plan = Some(plan);
-        match result {
-            Ok(done) => break done,
-            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, store)) {
-                Some(tree) if healed.get(&tree).is_none_or(|times| *times < 2) => {
-                    *healed.entry(tree).or_default() += 1;
-                    let is_whole =
-                        |listing| check_stored(tree, &listing, &store.tree_path(tree)).is_ok();
-                    let is_damaged = || !store.listing(tree).is_ok_and(is_whole);
-                    if let Some(kept) = store.quarantine(tree, &is_damaged, cx.cancel)? {
-                        cx.observer.event(Event::Warning(format!(
-                            "{e}; it is kept in `{}` and made anew",
-                            kept.display()
-                        )));
-                    }
-                }
-                _ => return Err(e),
-            },
-        }
+    let work = Work {
+        cx,
+        store,
+        project,
+        host,
+        options,
+        system,
     };
+    let brought = work.bring_and_heal(&file.lock, report)?;
     record_pins(cx, project, &mut file, host, options, report)?;
-    for area in &applied.healed {
+    for area in &brought.applied.healed {
         cx.observer.event(Event::Warning(format!(
             "{area} was not what the lock says; it was put back"
         )));
     }
-    report.replaced = applied.replaced;
-    report.removed = applied.removed;
-    report.link_mode = applied.link_mode;
-    let is_whole = options.targets.is_none();
-    let mut state = State {
-        boot: fs::boot(),
-        lock: is_whole.then(|| file.digest()),
-        host: Some(host.clone()),
-        link_mode: report.link_mode.or(known.link_mode),
-        trees: wanted.trees,
-        inputs: (is_whole && options.mode != SyncMode::Frozen)
-            .then(|| inputs(cx, project, &file.lock)),
-        watched: wanted.watched,
-        areas,
-    };
-    if options.targets.is_some() {
-        // The other targets are still there, and so are their trees.
-        state.trees.extend(known.trees);
-        state.trees.sort_unstable();
-        state.trees.dedup();
-    }
-    let key = store.make_state_key();
-    if let Err(e) = key
-        .map_err(OpsError::from)
-        .and_then(|key| Ok(state.write(&project.files.output, &key)?))
-    {
-        warn("the next sync reads everything again", &e);
-    }
-    let real = std::fs::canonicalize(&project.files.dir).unwrap_or(project.files.dir.clone());
-    let root = Root::of(real, state.trees, cx.settings.now);
-    match store.register(&root) {
-        // A store that we cannot write to is collected by somebody else, who
-        // cannot know of us; the output does not need it any more.
-        Err(StoreError::Fs(e)) if e.source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
-        Err(e) => warn("the store does not know of this project", &e),
-        Ok(()) => {}
-    }
+    report.replaced.clone_from(&brought.applied.replaced);
+    report.removed.clone_from(&brought.applied.removed);
+    report.link_mode = brought.applied.link_mode;
+    let failed = work.write_down(&file, brought);
     drop(using);
-    drop(output);
-    Ok(())
-}
-
-type States = BTreeMap<RelPath, crate::materialize::AreaState>;
-
-fn apply(
-    cx: &Context<'_>,
-    project: &Project,
-    store: &Store,
-    wanted: &Wanted,
-    options: &SyncOptions,
-) -> Result<(States, Applied, Output, State), OpsError> {
-    let output = Output::open(&project.files.output, cx.observer, cx.cancel)?;
-    let known = cx.state(&project.files.output).unwrap_or_default();
-    let desired = Desired {
-        areas: &wanted.areas,
-        exclusive: options.targets.is_none(),
-        link_mode: cx.settings.link_mode,
-    };
-    let place = |tree: TreeDigest| store.tree_path(tree);
-    let (areas, applied) = output.apply(&desired, &known, &place, cx.cancel)?;
-    Ok((areas, applied, output, known))
-}
-
-/// The stored tree that an error blames.
-fn damaged_tree(error: &OpsError) -> Option<TreeDigest> {
-    match error {
-        OpsError::Materialize(MaterializeError::Damaged { tree, .. })
-        | OpsError::Tree(TreeFault::Absent(tree) | TreeFault::Listing { digest: tree, .. }) => {
-            Some(*tree)
-        }
-        // Something else has the tree's name; a link is refused.
-        OpsError::Store(StoreError::NameTaken {
-            tree,
-            is_link: false,
-            ..
-        }) => Some(*tree),
-        _ => None,
-    }
-}
-
-/// The stored tree that another process moved away while we read it.
-fn vanished_tree(error: &OpsError, store: &Store) -> Option<TreeDigest> {
-    let OpsError::Materialize(MaterializeError::Fs(e)) = error else {
-        return None;
-    };
-    let below = e.path.strip_prefix(store.layout().trees()).ok()?;
-    let name = below.components().next()?.as_os_str().to_str()?;
-    let vanished = e.source.kind() == std::io::ErrorKind::NotFound;
-    vanished.then(|| TreeDigest::from_hex(name).ok()).flatten()
+    // What could be made is in place; the rest is why this sync failed.
+    failed.map_or(Ok(()), |failed| Err(failed.error))
 }
 
 /// Writes the digests of compiled trees into the lock, so that from now on

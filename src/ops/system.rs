@@ -94,12 +94,16 @@ pub(super) fn describe(toolchain: &Toolchain) -> Result<SystemToolchain, OpsErro
     })
 }
 
-/// Refuses a machine whose toolchain is not the locked one, where the lock
-/// is of the system's.
-pub(super) fn check_locked(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
+/// The system's toolchain, if the lock is of it; one that is not the locked
+/// one is refused.
+pub(super) fn check_locked(cx: &Context<'_>, lock: &Lock) -> Result<Option<Toolchain>, OpsError> {
     match &lock.toolchain {
-        LockedToolchain::System { .. } => check(&find(cx)?, lock),
-        LockedToolchain::Dist { .. } => Ok(()),
+        LockedToolchain::System { .. } => {
+            let toolchain = find(cx)?;
+            check(&toolchain, lock)?;
+            Ok(Some(toolchain))
+        }
+        LockedToolchain::Dist { .. } => Ok(None),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Fake {
 /// A shell script in the place of rustc; `DIR` is replaced.
 const RUSTC: &str = r#"#!/bin/sh
 case "$*" in
-    '--print sysroot') echo DIR; exit;;
+    '--print sysroot') echo asked >> DIR/asked; echo DIR; exit;;
     *-vV*|*--print*|*build_script_build*) exec /usr/bin/rustc "$@";;
 esac
 last=; name=; out=; extra=
@@ -28,6 +28,9 @@ for word; do
     case "$word" in extra-filename=*) extra=${word#extra-filename=};; esac
     last=$word
 done
+if [ -e DIR/failing ]; then
+    case "$*" in *"--target $(cat DIR/failing)"*) echo 'error: not this one' >&2; exit 1;; esac
+fi
 echo "$name $* " >> DIR/compiled
 count=0
 if [ "$name" = core ] && [ -e DIR/drift ]; then
@@ -103,6 +106,21 @@ impl Fake {
     /// From now on each `core` is like the first one.
     pub(crate) fn settle(&self) {
         fs::remove_file(self.dir.join("drift")).unwrap();
+    }
+
+    /// From now on nothing compiles for this target; `None`: for all again.
+    pub(crate) fn fail(&self, target: Option<&str>) {
+        let path = self.dir.join("failing");
+        match target {
+            Some(target) => fs::write(path, target).unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        }
+    }
+
+    /// How many times the toolchain was asked who it is.
+    pub(crate) fn asked(&self) -> usize {
+        let text = fs::read_to_string(self.dir.join("asked")).unwrap_or_default();
+        text.lines().count()
     }
 
     /// How many crates of this name were compiled so far.

@@ -2,6 +2,7 @@
 
 mod build_std;
 mod compiled;
+mod failed;
 mod fake;
 mod interrupted;
 mod linked;
