@@ -275,6 +275,9 @@ pub(super) struct ExportArgs {
     /// Only this target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE")]
     pub(super) targets: Vec<Triple>,
+    /// Sign the file with the secret key in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) sign: Option<PathBuf>,
 }
 
 /// Flags of `cache import`.

@@ -13,9 +13,12 @@ use crate::ops::{self, Authority, OpsError};
 
 pub(super) fn export(session: &Session<'_>, args: &ExportArgs) -> Result<(), CliError> {
     let project = session.project()?;
-    let file = settings::start_directory(session.global)?.join(&args.file);
+    let start = settings::start_directory(session.global)?;
+    let file = start.join(&args.file);
+    let key = args.sign.as_ref().map(|key| start.join(key));
     let selected = selection(&args.targets);
-    let report = ops::export(&session.cx, &project, &file, selected.as_ref())?;
+    let (cx, selected) = (&session.cx, selected.as_ref());
+    let report = ops::export(cx, &project, &file, selected, key.as_deref())?;
     session.terminal.object(&json!({
         "file": path_value(&file),
         "trees": report.trees,
@@ -42,6 +45,10 @@ pub(super) fn import(session: &Session<'_>, args: &ImportArgs) -> Result<(), Cli
     session.terminal.object(&json!({
         "file": path_value(&file),
         "authority": authority(report.authority),
+        "key": match report.authority {
+            Authority::Key(key) => Some(key),
+            Authority::User | Authority::Pins => None,
+        },
         "taken": report.taken,
         "present": report.present,
         "refused": report.refused,
@@ -66,6 +73,7 @@ pub(super) fn import(session: &Session<'_>, args: &ImportArgs) -> Result<(), Cli
 fn authority(authority: Authority) -> &'static str {
     match authority {
         Authority::User => "user",
+        Authority::Key(_) => "key",
         Authority::Pins => "pins",
     }
 }

@@ -99,7 +99,8 @@ pub fn warm(
         remote: remote.to_string(),
         ..WarmReport::default()
     };
-    warm.all(options.shard.order(&items), &mut report)?;
+    let missing = warm.look(options.shard.order(&items), &mut report)?;
+    warm.all(missing, &mut report)?;
     Ok(report)
 }
 
@@ -130,8 +131,22 @@ enum Next {
 }
 
 impl Warm<'_> {
+    /// Leaves out what is there already.
+    fn look(&self, items: Vec<Item>, report: &mut WarmReport) -> Result<Vec<Item>, OpsError> {
+        let mut missing = Vec::new();
+        for item in items {
+            self.cx.cancel.check()?;
+            match has(self.transport, self.remote, &self.subject(&item))? {
+                Some(tree) if is_other(&item, tree) => report.conflicts.push(item.0),
+                Some(_) => report.present.push(item.0),
+                None => missing.push(item),
+            }
+        }
+        Ok(missing)
+    }
+
     fn all(&self, mut pending: Vec<Item>, report: &mut WarmReport) -> Result<(), OpsError> {
-        let (mut poll, mut told, mut first_round) = (POLL.0, false, true);
+        let (mut poll, mut told) = (POLL.0, false);
         while !pending.is_empty() {
             let before = pending.len();
             let mut batch = Vec::new();
@@ -144,7 +159,8 @@ impl Warm<'_> {
                     continue;
                 }
                 match self.next(&item)? {
-                    Next::There(tree) => note(&item, tree, first_round, report),
+                    Next::There(tree) if is_other(&item, tree) => report.conflicts.push(item.0),
+                    Next::There(_) => report.by_others.push(item.0),
                     Next::Ours(held) => batch.push((item, held)),
                     Next::Failed => report.failed.push(item.0),
                     Next::Busy(owner, wait) => {
@@ -153,9 +169,6 @@ impl Warm<'_> {
                     }
                 }
             }
-            // What is looked at for the first time in a later round may have
-            // been there from the beginning; then nobody brought it meanwhile.
-            first_round &= !batch.is_empty();
             pending = left;
             if !batch.is_empty() {
                 self.batch_of(&batch, report)?;
@@ -190,18 +203,22 @@ impl Warm<'_> {
         Ok(())
     }
 
-    fn next(&self, (target, build): &Item) -> Result<Next, OpsError> {
-        let subject = Subject::Recipe(RecipeSubject {
+    fn subject(&self, (target, build): &Item) -> Subject {
+        Subject::Recipe(RecipeSubject {
             key: build.key,
             target: target.clone(),
             host: self.host.clone(),
             rustc: String::new(),
-        });
+        })
+    }
+
+    fn next(&self, item: &Item) -> Result<Next, OpsError> {
+        let subject = self.subject(item);
         let there = || has(self.transport, self.remote, &subject);
         if let Some(tree) = there()? {
             return Ok(Next::There(tree));
         }
-        Ok(match self.claims.take(build.key)? {
+        Ok(match self.claims.take(item.1.key)? {
             Taken::Busy { owner, left } => Next::Busy(owner, left),
             Taken::Failed => Next::Failed,
             Taken::Ours(held) => match there()? {
@@ -309,13 +326,7 @@ impl Warm<'_> {
     }
 }
 
-/// Writes down that a target is on the remote.
-fn note((target, build): &Item, tree: TreeDigest, first: bool, report: &mut WarmReport) {
-    if build.pin.is_some_and(|pin| pin != tree) {
-        report.conflicts.push(target.clone());
-    } else if first {
-        report.present.push(target.clone());
-    } else {
-        report.by_others.push(target.clone());
-    }
+/// Whether a tree is another one than the lock pins.
+fn is_other((_, build): &Item, tree: TreeDigest) -> bool {
+    build.pin.is_some_and(|pin| pin != tree)
 }
