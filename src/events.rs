@@ -64,6 +64,8 @@ pub enum Stage {
     Download,
     /// A tree is looked for on remotes, and pulled.
     Pull,
+    /// A tree is compressed and sent to a remote, if the remote lacks it.
+    Push,
     /// An archive is unpacked into the store.
     Unpack,
     /// A target is compiled.

@@ -46,6 +46,7 @@ const fn begun(stage: Stage) -> &'static str {
         Stage::Resolve => "resolving",
         Stage::Download => "downloading",
         Stage::Pull => "pulling",
+        Stage::Push => "pushing",
         Stage::Unpack => "unpacking",
         Stage::Build => "compiling",
         Stage::Link => "linking",
@@ -57,6 +58,7 @@ const fn done(stage: Stage) -> &'static str {
         Stage::Resolve => "resolved",
         Stage::Download => "downloaded",
         Stage::Pull => "pulled",
+        Stage::Push => "pushed",
         Stage::Unpack => "unpacked",
         Stage::Build => "compiled",
         Stage::Link => "linked",
@@ -118,7 +120,9 @@ impl Observer for Progress {
                 }
                 let text = format!("{:>10} {task} in {}", done(stage), seconds(elapsed));
                 match stage {
-                    Stage::Pull | Stage::Unpack | Stage::Build | Stage::Resolve => self.line(&text),
+                    Stage::Pull | Stage::Push | Stage::Unpack | Stage::Build | Stage::Resolve => {
+                        self.line(&text);
+                    }
                     Stage::Download | Stage::Link => self.terminal.detail(&text),
                 }
             }

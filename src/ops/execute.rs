@@ -432,6 +432,10 @@ impl Run<'_> {
         let key = format!("recipe-{}", build.key.to_hex());
         let doing = format!("compiling {}", build.target);
         let _guard = store.lock_key(&key, &doing, cx.observer, cx.cancel)?;
+        // A remote's tree has no record of its own if only a pin speaks for it.
+        if let Some(pin) = build.pin.filter(|pin| store.has_tree(*pin)) {
+            return Ok(pin);
+        }
         let usable = |tree: &TreeDigest| build.pin.is_none_or(|pin| pin == *tree);
         if let Some(tree) = store.recipe(build.key).map(|r| r.tree).filter(usable) {
             return Ok(tree);

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::project::Project;
 use super::{Context, OpsError, sync};
-use crate::events::Event;
+use crate::events::{Event, Stage};
 use crate::lock::{Lock, LockedSource};
 use crate::plan::check_selection;
 use crate::remote::record::{ComponentSubject, RecipeSubject};
 use crate::remote::sign::{MAX_KEY_FILE, PublicKey, SecretKey};
 use crate::remote::{
-    Packed, Patience, Pushed, RemoteError, RemoteSettings, Subject, connect, push as push_tree,
+    Packed, Patience, Pushed, Remote, RemoteError, RemoteSettings, Subject, Transport, connect,
+    push as push_tree,
 };
 use crate::store::{Staging, Store};
 use crate::sys::fs;
@@ -88,19 +90,8 @@ pub fn push(
         let transport = connect(remote, cx.surroundings(), Patience::Asked)?;
         for parcel in &mut parcels {
             cx.cancel.check()?;
-            let tree = parcel.tree;
-            let subject = parcel.subject.clone();
-            let store = &store;
-            let key = key.as_ref();
-            let result = push_tree(&*transport, remote, &subject, tree, key, || {
-                parcel.packed(cx, store)
-            })?;
-            report.pushed.push(PushedTree {
-                name: subject.label().to_owned(),
-                tree,
-                remote: remote.to_string(),
-                result,
-            });
+            let pushed = parcel.push(cx, &store, &*transport, remote, key.as_ref())?;
+            report.pushed.push(pushed);
         }
     }
     Ok(report)
@@ -132,6 +123,42 @@ impl Parcel {
             tree,
             packed: None,
         }
+    }
+
+    fn push(
+        &mut self,
+        cx: &Context<'_>,
+        store: &Store,
+        transport: &dyn Transport,
+        remote: &Remote,
+        key: Option<&SecretKey>,
+    ) -> Result<PushedTree, OpsError> {
+        let (subject, tree) = (self.subject.clone(), self.tree);
+        let name = subject.label().to_owned();
+        let (begun, stage) = (Instant::now(), Stage::Push);
+        cx.observer.event(Event::Started {
+            task: name.clone(),
+            stage,
+            total: None,
+        });
+        let result = push_tree(transport, remote, &subject, tree, key, || {
+            self.packed(cx, store)
+        });
+        let task = name.clone();
+        cx.observer.event(match &result {
+            Ok(Pushed::New) => Event::Finished {
+                task,
+                stage,
+                elapsed: begun.elapsed(),
+            },
+            Ok(_) | Err(_) => Event::Dropped { task },
+        });
+        Ok(PushedTree {
+            name,
+            tree,
+            remote: remote.to_string(),
+            result: result?,
+        })
     }
 
     fn packed(&mut self, cx: &Context<'_>, store: &Store) -> Result<&Packed, RemoteError> {

@@ -159,6 +159,16 @@ enum Item {
     Fetch(Fetch),
 }
 
+/// What came of asking for one item.
+enum Came {
+    /// No remote has it.
+    Nothing,
+    /// Another process brought it into the store meanwhile.
+    Stored,
+    /// It is in the store now.
+    Pulled(Pulled),
+}
+
 struct Pull<'a> {
     cx: &'a Context<'a>,
     remotes: &'a Remotes<'a>,
@@ -177,28 +187,25 @@ impl Pull<'_> {
     ) -> Result<(StoreIndex, Plan), OpsError> {
         let mut now = planned()?;
         let builds = now.1.build.iter().cloned().map(Item::Build).collect();
-        let came = self.all(builds)?;
-        if !came.is_empty() {
-            pulled.extend(came);
+        if self.all(builds, pulled)? {
             now = planned()?;
         }
         let fetches = now.1.fetch.iter().cloned().map(Item::Fetch).collect();
-        let came = self.all(fetches)?;
-        if !came.is_empty() {
-            pulled.extend(came);
+        if self.all(fetches, pulled)? {
             now = planned()?;
         }
         Ok(now)
     }
 
-    /// Asks for all of them, some at once.
-    fn all(&self, items: VecDeque<Item>) -> Result<Vec<Pulled>, OpsError> {
+    /// Asks for all of them, some at once; tells whether the store has any of
+    /// them now.
+    fn all(&self, items: VecDeque<Item>, pulled: &mut Vec<Pulled>) -> Result<bool, OpsError> {
         let pin = |item: &Item| match item {
             Item::Build(build) => build.pin,
             Item::Fetch(_) => None,
         };
         if !items.iter().any(|item| self.remotes.can_answer(pin(item))) {
-            return Ok(Vec::new());
+            return Ok(false);
         }
         let count = PULLERS.min(items.len());
         let queue = Mutex::new(items);
@@ -209,14 +216,14 @@ impl Pull<'_> {
         let work = || {
             let mut done = Vec::new();
             while let Some(item) = next() {
-                done.extend(match item {
+                done.push(match item {
                     Item::Build(build) => self.build(&build)?,
                     Item::Fetch(fetch) => self.component(&fetch)?,
                 });
             }
             Ok(done)
         };
-        let results: Vec<Result<Vec<Pulled>, OpsError>> = std::thread::scope(|scope| {
+        let results: Vec<Result<Vec<Came>, OpsError>> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
             let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
                 worker
@@ -225,23 +232,28 @@ impl Pull<'_> {
             };
             workers.into_iter().map(join).collect()
         });
-        let mut pulled = Vec::new();
+        let mut changed = false;
         for result in results {
-            pulled.extend(result?);
+            for came in result? {
+                changed |= !matches!(came, Came::Nothing);
+                if let Came::Pulled(tree) = came {
+                    pulled.push(tree);
+                }
+            }
         }
-        Ok(pulled)
+        Ok(changed)
     }
 
-    fn build(&self, build: &Build) -> Result<Option<Pulled>, OpsError> {
+    fn build(&self, build: &Build) -> Result<Came, OpsError> {
         let (cx, store) = (self.cx, self.store);
         if !self.remotes.can_answer(build.pin) {
-            return Ok(None);
+            return Ok(Came::Nothing);
         }
         let lock = format!("recipe-{}", build.key.to_hex());
         let doing = format!("pulling {}", build.target);
         let _guard = store.lock_key(&lock, &doing, cx.observer, cx.cancel)?;
         if is_stored(store, build.key, build.pin) {
-            return Ok(None);
+            return Ok(Came::Stored);
         }
         let wanted = Wanted {
             subject: Subject::Recipe(RecipeSubject {
@@ -253,14 +265,17 @@ impl Pull<'_> {
             pin: build.pin,
         };
         let Some((pulled, subject)) = self.take(&wanted)? else {
-            return Ok(None);
+            return Ok(Came::Nothing);
         };
-        if let Subject::Recipe(RecipeSubject {
+        // A pin is the word of one repository: it finds the tree for those who
+        // have the same pin, and must not make the store answer for a recipe
+        // that other projects have, too.
+        if let Some(Subject::Recipe(RecipeSubject {
             key,
             target,
             host,
             rustc,
-        }) = subject
+        })) = subject
         {
             let tree = pulled.tree;
             store.record_recipe(&RecipeRecord {
@@ -271,26 +286,29 @@ impl Pull<'_> {
                 tree,
             })?;
         }
-        Ok(Some(pulled))
+        Ok(Came::Pulled(pulled))
     }
 
-    fn component(&self, fetch: &Fetch) -> Result<Option<Pulled>, OpsError> {
+    fn component(&self, fetch: &Fetch) -> Result<Came, OpsError> {
         let (cx, store, id) = (self.cx, self.store, &fetch.id);
         if !self.remotes.can_answer(None) {
-            return Ok(None);
+            return Ok(Came::Nothing);
         }
         let Some(component) = self.lock.archives.get(id) else {
-            return Ok(None);
+            return Ok(Came::Nothing);
         };
         let hashes = component.hashes();
         let (Some(first), Ok(name)) = (hashes.first(), id.to_string().parse()) else {
-            return Ok(None);
+            return Ok(Came::Nothing);
         };
         let lock = format!("formats-{}", first.to_hex());
         let doing = format!("pulling {id}");
         let _guard = store.lock_key(&lock, &doing, cx.observer, cx.cancel)?;
-        if store.component(&hashes) != Known::Nothing {
-            return Ok(None);
+        match store.component(&hashes) {
+            Known::Nothing => {}
+            Known::Tree(_) => return Ok(Came::Stored),
+            // Only looking into the other archive tells.
+            Known::AllBut(_) => return Ok(Came::Nothing),
         }
         let wanted = Wanted {
             subject: Subject::Component(ComponentSubject {
@@ -301,13 +319,13 @@ impl Pull<'_> {
             pin: None,
         };
         let Some((pulled, subject)) = self.take(&wanted)? else {
-            return Ok(None);
+            return Ok(Came::Nothing);
         };
-        if let Subject::Component(ComponentSubject {
+        if let Some(Subject::Component(ComponentSubject {
             name,
             archive,
             formats,
-        }) = subject
+        })) = subject
         {
             store.record_component(&ComponentRecord {
                 name: name.to_string(),
@@ -316,11 +334,12 @@ impl Pull<'_> {
                 tree: pulled.tree,
             })?;
         }
-        Ok(Some(pulled))
+        Ok(Came::Pulled(pulled))
     }
 
-    /// Publishes what the remotes have; the record is the caller's to write.
-    fn take(&self, wanted: &Wanted) -> Result<Option<(Pulled, Subject)>, OpsError> {
+    /// Publishes what the remotes have. The record is the caller's to write,
+    /// of what a trusted key signed.
+    fn take(&self, wanted: &Wanted) -> Result<Option<(Pulled, Option<Subject>)>, OpsError> {
         let observer = self.cx.observer;
         let name = wanted.subject.label().to_owned();
         let task = name.clone();
@@ -339,7 +358,8 @@ impl Pull<'_> {
         let published = found.map_err(OpsError::from).and_then(|found| {
             let published = found.map(|found| {
                 let tree = self.store.publish(&found.staging, &found.listing)?;
-                Ok((tree, found.remote, found.record.subject))
+                let signed = found.signer.map(|_| found.record.subject);
+                Ok((tree, found.remote, signed))
             });
             published.transpose()
         });

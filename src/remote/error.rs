@@ -142,7 +142,9 @@ impl Diagnostic for RemoteError {
             }
             Self::Credentials { .. } => "use https, or unset the variable",
             Self::Key(e) => return e.hint(),
-            // Its hints are about the dist server.
+            Self::Http(FetchError::Cancelled(_)) => return None,
+            Self::Http(FetchError::Fs(e)) => return e.hint(),
+            // Its other hints are about the dist server.
             Self::Http(_) | Self::Store { .. } | Self::TooSlow { .. } => {
                 "check the remote and its credentials, then run the same command again"
             }

@@ -40,6 +40,9 @@ pub struct Found {
     pub record: Record,
     /// The remote it came from.
     pub remote: String,
+    /// The trusted key that signed the record; none if only a pin speaks for
+    /// the tree.
+    pub signer: Option<PublicKey>,
 }
 
 /// The remotes of a run.
@@ -150,6 +153,7 @@ impl<'a> Remotes<'a> {
         Ok(Some(Found {
             staging,
             listing,
+            signer: record.signer(self.keys()),
             record,
             remote: member.remote.to_string(),
         }))

@@ -1,7 +1,7 @@
 //! Threads that write and hash a tree's files while the next ones are decoded.
 //!
-//! Memory is bounded by the two channels: at most [`QUEUE`] small files wait,
-//! and [`CHUNKS`] pieces of the large file under way.
+//! Memory is bounded by the two channels: at most `QUEUE` small files wait,
+//! and `CHUNKS` pieces of the large file under way.
 
 use std::collections::HashSet;
 use std::io::{self, Read};

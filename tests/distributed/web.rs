@@ -91,7 +91,13 @@ fn case_134_a_server_that_takes_nothing_is_read_and_says_so_to_writers() {
     for file in nginx.files("ac") {
         fs::remove_file(file).unwrap();
     }
-    let project = world.sandbox.path("project-b");
+    // The first machine pushes: it compiled the target, and the second one has
+    // only its lock's word for it.
+    let project = world.sandbox.path("project-a");
+    let cache = world.sandbox.path("cache-a");
+    world
+        .sandbox
+        .set("SYSROOT_CACHE_DIR", cache.to_str().unwrap());
     world.remote(&nginx.read_only(), true);
     let said = world.run(&project, &["cache", "push"]);
     assert_ne!(said.code, 0);

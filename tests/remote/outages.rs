@@ -178,6 +178,30 @@ fn case_131_an_s3_store_in_trouble_costs_a_warning() {
 }
 
 #[test]
+fn case_081_an_interrupt_ends_the_wait_for_a_remote() {
+    let mut shared = Shared::new(&[ONE]);
+    let lock = shared.pinned.clone();
+    let project = shared.world.machine_with("b", &[ONE], &lock);
+    let server = Server::start(|_| vec![Step::Hold]);
+    shared.world.remote(&server.url(), false);
+    // Asked for, a remote is given 45 seconds to answer.
+    let mut command = shared.world.sandbox.command(&project, &["cache", "pull"]);
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    while server.requests().is_empty() {
+        assert!(begun.elapsed() < BOUND, "nothing was asked for");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let id = child.id().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(begun.elapsed() < BOUND);
+}
+
+#[test]
 fn a_pull_that_was_asked_for_says_that_the_remote_failed() {
     let mut shared = Shared::new(&[ONE]);
     let lock = shared.pinned.clone();

@@ -137,6 +137,36 @@ fn case_126_a_pin_overrules_a_signature() {
 }
 
 #[test]
+fn case_126_a_repositorys_pin_speaks_for_that_repository_only() {
+    // Somebody who may write to the remote, and to a repository, puts a tree
+    // of theirs there and pins it.
+    let (mut world, project, unpinned) = World::built(&[ONE]);
+    let files = output(&project, ONE);
+    let (server, _) = cache_server();
+    let evil = world.machine_with("evil", &[ONE], &unpinned);
+    world.compiler.salt("something else");
+    world.run(&evil, &["sync"]).exits(0);
+    let bad_pin = lock_of(&evil);
+    world.remote(&server.url(), true);
+    world.run(&evil, &["cache", "push"]).exits(0);
+    world.compiler.salt("");
+    // Their repository gets what it pins; another one of the same recipe, on
+    // the same machine, does not.
+    let theirs = world.machine_with("victim", &[ONE], &bad_pin);
+    let built = world.compiler.built().len();
+    world.run(&theirs, &["sync"]).exits(0);
+    assert_ne!(output(&theirs, ONE), files);
+    assert_eq!(world.compiler.built().len(), built);
+    let ours = world.sandbox.path("ours");
+    fs::create_dir(&ours).unwrap();
+    fs::copy(theirs.join("sysroot.toml"), ours.join("sysroot.toml")).unwrap();
+    fs::write(ours.join("sysroot.lock"), &unpinned).unwrap();
+    world.run(&ours, &["sync"]).exits(0);
+    assert_eq!(output(&ours, ONE), files);
+    assert_eq!(world.compiler.built().len(), built + 1);
+}
+
+#[test]
 fn case_137_another_namespace_is_empty() {
     let mut shared = Shared::new(&[ONE]);
     let objects = shared.objects.clone();
