@@ -341,7 +341,7 @@ fn case_123_verify_rebuild_names_the_file_the_member_and_the_section() {
         .find(|check| check["check"] == "rebuild")
         .unwrap();
     assert_eq!(check["verdict"], "bad");
-    let said = check["findings"].to_string();
+    let said = format!("{} {}", check["note"], check["findings"]);
     for part in [
         THUMB,
         &pins(&project)[0],

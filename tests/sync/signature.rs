@@ -58,7 +58,7 @@ fn verdict(said: &Said) -> (String, String) {
     let check = checks.iter().find(|c| c["check"] == "signature").unwrap();
     (
         check["verdict"].as_str().unwrap().to_owned(),
-        check["findings"].to_string(),
+        format!("{} {}", check["note"], check["findings"]),
     )
 }
 

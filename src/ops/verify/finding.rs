@@ -65,7 +65,7 @@ impl Place {
 impl<T: Into<String>> From<T> for Problem {
     fn from(message: T) -> Self {
         Self {
-            message: escape_controls(&message.into()),
+            message: one_line(&message.into()),
             ..Self::default()
         }
     }
@@ -97,13 +97,19 @@ impl Problem {
             cause = e.source();
         }
         Self {
-            message: escape_controls(&message.replace('\n', ", ")),
+            message: one_line(&message),
             hint: error.hint(),
             places,
             excerpt: error.excerpt(),
             difference: None,
         }
     }
+}
+
+/// Lines joined to one, with nothing in it that a terminal would obey.
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    escape_controls(&lines.join(", "))
 }
 
 /// The place in a text that an error points at.

@@ -47,6 +47,8 @@ pub(crate) fn compare(
     }
     system::check_locked(cx, lock)?;
     let store = cx.store_to_read()?;
+    // No collector takes away what is being read.
+    let _using = store.look();
     let index = index(&store, lock, host);
     let plan = plan(lock, host, targets, &index)?;
     let unknown = plan.fetch.iter().map(|f| f.id.to_string());
