@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::vendor::{VendorError, read_toml};
+use crate::attest::RegistryCrate;
 
 /// A `Cargo.lock`, as far as it concerns us.
 #[derive(Debug, Deserialize)]
@@ -44,6 +45,33 @@ impl CargoLock {
         let version = words.next().or_else(|| only().map(|p| p.version.as_str()));
         (name, version.unwrap_or_default())
     }
+}
+
+/// The registry crates that the library's lock names for `std`, for any
+/// target and with any of its features; sorted.
+pub fn std_crates(library: &Path) -> Result<Vec<RegistryCrate>, VendorError> {
+    let lock = CargoLock::read(&library.join("Cargo.lock"))?;
+    let mut reached = BTreeSet::new();
+    let mut pending = vec!["sysroot"];
+    while let Some(line) = pending.pop() {
+        let (name, version) = lock.dependency_id(line);
+        let mut packages = lock.package.iter();
+        if let Some(package) = packages.find(|p| p.name == name && p.version == version)
+            && reached.insert((name, version))
+        {
+            pending.extend(package.dependencies.iter().map(String::as_str));
+        }
+    }
+    let used = |p: &&Package| reached.contains(&(p.name.as_str(), p.version.as_str()));
+    let mut crates: Vec<RegistryCrate> = (lock.registry().filter(used))
+        .map(|package| RegistryCrate {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            checksum: package.checksum.clone(),
+        })
+        .collect();
+    crates.sort();
+    Ok(crates)
 }
 
 /// Refuses a resolution that has a registry package which the library's own
@@ -94,6 +122,23 @@ checksum = "cc"
 
     fn lock(text: &str) -> CargoLock {
         toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_crates_of_std_are_those_that_it_reaches() {
+        let dir = tempfile::tempdir().unwrap();
+        let sysroot =
+            "[[package]]\nname = \"sysroot\"\nversion = \"0.0.0\"\ndependencies = [\"std\"]\n";
+        let text = format!("{LOCK}{sysroot}");
+        crate::sys::fs::write_new(&dir.path().join("Cargo.lock"), text.as_bytes()).unwrap();
+        let found = std_crates(dir.path()).unwrap();
+        let names: Vec<_> = (found.iter())
+            .map(|c| (c.name.as_str(), c.version.as_str(), c.checksum.as_deref()))
+            .collect();
+        assert_eq!(
+            names,
+            [("a", "1.0.0+x", Some("aa")), ("b", "2.0.0", Some("bb"))]
+        );
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::recipe::BuildOptions;
 use crate::sys::{fs, process};
 use crate::types::{CrateSet, Listing, RecipeKey, Triple};
 
+pub use cargo_lock::std_crates;
 pub use error::BuildError;
 pub use toolchain::{RustcVersion, Toolchain, ToolchainError};
 

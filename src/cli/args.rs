@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::config::Age;
-use crate::ops::Shard;
+use crate::config::{Age, Size};
+use crate::ops::{Shard, UpdateTo};
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -76,10 +76,21 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Resolve `sysroot.toml` into `sysroot.lock`
     Lock(LockArgs),
+    /// Write another date into `sysroot.toml`, and lock it
+    Update(UpdateArgs),
     /// Lock if needed, then bring `.sysroot/` into the locked state
     Sync(SyncArgs),
-    /// Check manifest, lock and output against each other; offline and read-only
+    /// Check manifest, lock, specs, output and pins against each other; offline and read-only
+    ///
+    /// `lock --check` is the part about manifest and lock, `sync --check` the part about the
+    /// output. Exit codes: 0 nothing is wrong; 1 something differs; 2 a file is malformed; 9 one
+    /// could not be read; 5 bytes are damaged; 6 trust. Of several the most severe counts, and
+    /// they are named here in that order.
     Verify(VerifyArgs),
+    /// Print the in-toto statement about a compiled target
+    Attest(AttestArgs),
+    /// Print a CycloneDX document of everything the lock brings in
+    Sbom,
     /// Show what is locked, stored and materialized
     Status,
     /// Run a command with the project's toolchain
@@ -132,8 +143,13 @@ pub(super) struct InitArgs {
 
 /// Flags of `lock`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one flag of the command line"
+)]
 pub(super) struct LockArgs {
-    /// Write nothing, and exit with 1 if the lock would change
+    /// Write nothing, and exit with 1 if the lock would change: the part of `verify` that is
+    /// about manifest and lock
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) check: bool,
     /// Write nothing, and print what would be written
@@ -142,6 +158,43 @@ pub(super) struct LockArgs {
     /// Ask the server again, and accept that a dated release was published anew
     #[arg(long)]
     pub(super) refresh: bool,
+    /// Compile what has no pin for this machine yet, and pin it; with `--check`, exit with 1 if
+    /// anything has none
+    #[arg(long)]
+    pub(super) pin: bool,
+    /// Compile this target again and take what that gives as its pin; may be repeated
+    #[arg(long, value_name = "TRIPLE", conflicts_with_all = ["check", "dry_run"])]
+    pub(super) repin: Vec<Triple>,
+    /// How many jobs may run at once [env: `SYSROOT_JOBS`] [default: all processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
+    /// Accept a channel manifest that is older than the lock's
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
+}
+
+/// Flags of `update`.
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// `YYYY-MM-DD`, or `latest`: the newest date that has everything asked for
+    #[arg(value_name = "DATE|latest", default_value = "latest", value_parser = update_to)]
+    pub(super) to: UpdateTo,
+    /// Write nothing, and print what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
+}
+
+fn update_to(text: &str) -> Result<UpdateTo, crate::types::channel::ChannelError> {
+    if text == "latest" {
+        return Ok(UpdateTo::Latest);
+    }
+    text.parse().map(UpdateTo::Date)
 }
 
 /// Flags of `sync`.
@@ -157,7 +210,8 @@ pub(super) struct SyncArgs {
     /// Use the lock without comparing it with the manifest
     #[arg(long)]
     pub(super) frozen: bool,
-    /// Write nothing, and exit with 1 if the output is not what the lock says
+    /// Write nothing, and exit with 1 if the output is not what the lock says: the part of
+    /// `verify` that is about the output
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) check: bool,
     /// Write nothing, and print what would happen
@@ -177,6 +231,52 @@ pub(super) struct VerifyArgs {
     /// Read every byte of the output and of the store's trees it is made of
     #[arg(long)]
     pub(super) deep: bool,
+    /// Compile again in another directory with another number of jobs, and compare with the pin;
+    /// the one check that starts a compiler
+    #[arg(long)]
+    pub(super) rebuild: bool,
+    /// Fail unless the lock is provably what a trusted key signed
+    #[arg(long)]
+    pub(super) require_signature: bool,
+    /// Compare the lock with what the dist servers have now (uses the network)
+    #[arg(long)]
+    pub(super) upstream: bool,
+    /// With `--rebuild`, only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE", requires = "rebuild")]
+    pub(super) targets: Vec<Triple>,
+    /// How to print what was found
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "human",
+        conflicts_with = "json"
+    )]
+    pub(super) format: VerifyFormat,
+}
+
+/// Forms of `verify`'s result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum VerifyFormat {
+    /// Lines for people.
+    Human,
+    /// The same as `--json`.
+    Json,
+    /// Annotations of a GitHub Actions run.
+    Github,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// XML in the form of `JUnit`, one test case a check.
+    Junit,
+}
+
+/// Flags of `attest`.
+#[derive(Debug, Args)]
+pub(super) struct AttestArgs {
+    /// The compiled target
+    pub(super) target: Triple,
+    /// The machine that compiled it [default: this one]
+    #[arg(long, value_name = "TRIPLE")]
+    pub(super) host: Option<Triple>,
 }
 
 /// Flags of `cache push`.
@@ -304,6 +404,16 @@ pub(super) enum CacheCommand {
     Export(ExportArgs),
     /// Bring the trees of such a file into the store
     Import(ImportArgs),
+    /// Read every byte of the store, and report what is damaged
+    Verify {
+        /// Move damaged trees away, so that the next sync makes them anew
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Remove what no project has used for long, and what killed processes left
+    Gc(GcArgs),
+    /// Remove trees, whether projects use them or not
+    Evict(EvictArgs),
     /// Send the project's stored trees to the remotes that may be written to
     Push(PushArgs),
     /// Bring what the lock names from the remotes into the store
@@ -316,4 +426,32 @@ pub(super) enum CacheCommand {
         #[arg(value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
+}
+
+/// Flags of `cache gc`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct GcArgs {
+    /// Let all trees together take no more than this, such as 20G
+    #[arg(long, value_name = "SIZE")]
+    pub(super) max_size: Option<Size>,
+    /// Keep trees that no project uses for this long, such as 90d
+    #[arg(long, value_name = "AGE")]
+    pub(super) max_age: Option<Age>,
+    /// Remove nothing, and print what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// Flags of `cache evict`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct EvictArgs {
+    /// A tree (12 digits or more of its digest), a component or a target
+    #[arg(required_unless_present = "all_unused", conflicts_with = "all_unused")]
+    pub(super) what: Option<String>,
+    /// Every tree that no project uses
+    #[arg(long)]
+    pub(super) all_unused: bool,
+    /// Remove nothing, and print what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }

@@ -1,4 +1,5 @@
-//! `cache` and its verbs; those of remotes are in [`super::remote`], those of files in [`super::bundle`].
+//! `cache` and its verbs; those of remotes are in [`super::remote`], those of files in
+//! [`super::bundle`].
 
 use std::process::ExitCode;
 
@@ -6,10 +7,12 @@ use serde_json::json;
 
 use super::args::CacheCommand;
 use super::bundle;
+use super::collect;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
 use super::{Session, remote, warm};
-use crate::ops::{self, CacheEntry, CacheKind};
+use crate::ops::{self, CacheEntry, CacheKind, TreeDamage};
+use crate::types::Class;
 
 pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitCode, CliError> {
     match command {
@@ -18,12 +21,72 @@ pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitC
         CacheCommand::List => list(session)?,
         CacheCommand::Export(args) => bundle::export(session, args)?,
         CacheCommand::Import(args) => bundle::import(session, args)?,
+        CacheCommand::Verify { repair } => return verify(session, *repair),
+        CacheCommand::Gc(args) => collect::gc(session, args)?,
+        CacheCommand::Evict(args) => collect::evict(session, args)?,
         CacheCommand::Push(args) => return remote::push(session, args),
         CacheCommand::Pull(args) => return remote::pull(session, args),
         CacheCommand::Warm(args) => return warm::run(session, args),
         CacheCommand::Keygen { file } => remote::keygen(session, file.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn verify(session: &Session<'_>, repair: bool) -> Result<ExitCode, CliError> {
+    let check = ops::check_store(&session.cx, repair)?;
+    let damage = |damage: &TreeDamage| {
+        json!({
+            "tree": damage.tree,
+            "names": damage.names,
+            "fault": damage.fault,
+            "kept": damage.kept.as_deref().map(path_value),
+        })
+    };
+    session.terminal.object(&json!({
+        "ok": !check.is_bad(),
+        "trees": check.trees,
+        "files": check.files,
+        "bytes": check.bytes,
+        "damaged": check.damaged.iter().map(damage).collect::<Vec<_>>(),
+        "strangers": check.strangers.iter().map(|path| path_value(path)).collect::<Vec<_>>(),
+    }));
+    for damage in &check.damaged {
+        let names = damage.names.join(", ");
+        let what = format!(
+            "{} ({names}): {}",
+            &damage.tree.to_hex()[..12],
+            damage.fault
+        );
+        session.terminal.result(&match &damage.kept {
+            Some(kept) => format!("repaired {what}; kept in `{}`", kept.display()),
+            None => format!("damaged  {what}"),
+        });
+    }
+    tell_strangers(session, &check.strangers);
+    session.terminal.note(&format!(
+        "{} in {} files of {} trees read; {} trees damaged",
+        bytes(check.bytes),
+        check.files,
+        check.trees,
+        check.damaged.len()
+    ));
+    if !check.is_bad() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let hint =
+        "`sysroot cache verify --repair` moves damaged trees away; the next sync makes them anew";
+    session.terminal.note(hint);
+    Ok(ExitCode::from(Class::Integrity.exit_code()))
+}
+
+/// Names what is in the store and not ours.
+pub(super) fn tell_strangers(session: &Session<'_>, strangers: &[std::path::PathBuf]) {
+    for path in strangers {
+        session.terminal.warning(&format!(
+            "`{}` is in the store and not part of it; it is left alone",
+            path.display()
+        ));
+    }
 }
 
 fn dir(session: &Session<'_>) {
@@ -59,6 +122,7 @@ fn list(session: &Session<'_>) -> Result<(), CliError> {
             "tree": entry.tree,
             "bytes": entry.bytes,
             "files": entry.files,
+            "used": entry.used,
             "projects": entry.projects,
         })
     };

@@ -8,20 +8,20 @@ use serde_json::json;
 
 use super::args::{EnvArgs, EnvShell, PathArgs, RunArgs};
 use super::error::CliError;
+use super::sync::bring_up_to_date;
 use super::terminal::path_value;
 use super::{Session, settings};
 use crate::materialize::State;
-use crate::ops::{self, OpsError, Project, SyncMode, SyncOptions};
+use crate::ops::{self, OpsError, SyncMode, SyncOptions};
 use crate::sys::{fs, process};
 use crate::types::RelPath;
 
 /// The output's absolute path; it must be there.
-fn output(session: &Session<'_>, project: &Project) -> Result<(PathBuf, State), CliError> {
-    let path = &project.files.output;
+fn output(session: &Session<'_>, path: &Path) -> Result<(PathBuf, State), CliError> {
     let state = session
         .cx
         .state(path)
-        .ok_or_else(|| OpsError::NoOutput(path.clone()))?;
+        .ok_or_else(|| OpsError::NoOutput(path.to_owned()))?;
     Ok((fs::at("find", path, std::fs::canonicalize(path))?, state))
 }
 
@@ -47,8 +47,11 @@ fn variables(output: &Path) -> Result<Vec<(&'static str, OsString)>, CliError> {
 }
 
 pub(super) fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode, CliError> {
-    let project = session.project()?;
-    if !args.no_sync {
+    let files = session.files()?;
+    let path = files.output.clone();
+    if args.no_sync {
+        files.load()?;
+    } else {
         let mode = if settings::in_ci() {
             SyncMode::Locked
         } else {
@@ -60,9 +63,9 @@ pub(super) fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode, Cli
             dry_run: false,
             check: false,
         };
-        ops::sync(&session.cx, &project, &options)?;
+        bring_up_to_date(session, files, &options)?;
     }
-    let (output, _) = output(session, &project)?;
+    let (output, _) = output(session, &path)?;
     let variables = variables(&output)?;
     let Some((program, arguments)) = args.command.split_first() else {
         return Ok(ExitCode::SUCCESS);
@@ -112,7 +115,7 @@ fn become_process(command: &mut std::process::Command) -> std::io::Error {
 }
 
 pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, CliError> {
-    let (output, _) = output(session, &session.project()?)?;
+    let (output, _) = output(session, &session.project()?.files.output)?;
     let variables = variables(&output)?;
     let object: serde_json::Map<_, _> = variables
         .iter()
@@ -133,7 +136,7 @@ pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, Cli
 }
 
 pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, CliError> {
-    let (output, state) = output(session, &session.project()?)?;
+    let (output, state) = output(session, &session.project()?.files.output)?;
     let path = match &args.target {
         None => output,
         Some(target) => {

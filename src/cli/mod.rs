@@ -3,8 +3,10 @@
 //! of [`crate::ops`], and prints the outcome.
 
 mod args;
+mod attest;
 mod bundle;
 mod cache;
+mod collect;
 mod environment;
 mod error;
 mod init;
@@ -12,11 +14,13 @@ mod lock;
 mod progress;
 mod project;
 mod remote;
+mod sbom;
 mod settings;
 mod signals;
 mod status;
 mod sync;
 mod terminal;
+mod update;
 mod verify;
 mod warm;
 
@@ -79,14 +83,17 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Schema { file } => return Ok(schema(*file, terminal)),
         _ => {}
     }
-    let jobs = if let Command::Sync(args) = &cli.command {
-        args.jobs
-    } else {
-        None
+    let jobs = match &cli.command {
+        Command::Sync(args) => args.jobs,
+        Command::Lock(args) => args.jobs,
+        _ => None,
     };
     let settings: Settings = settings::settings(&cli.global, jobs)?;
     let cancel = Cancel::default();
-    signals::watch(&cancel);
+    // These begin to watch when they find that there is something to do.
+    if !matches!(cli.command, Command::Sync(_) | Command::Run(_)) {
+        signals::watch(&cancel);
+    }
     let progress = Progress::new(&cli.global, terminal);
     let cx = Context {
         settings: &settings,
@@ -101,8 +108,11 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Init(args) => init::run(&session, args),
         Command::Lock(args) => lock::run(&session, args),
+        Command::Update(args) => update::run(&session, args),
         Command::Sync(args) => sync::run(&session, args),
         Command::Verify(args) => verify::run(&session, args),
+        Command::Attest(args) => attest::run(&session, args),
+        Command::Sbom => sbom::run(&session),
         Command::Status => status::run(&session),
         Command::Run(args) => environment::run(&session, args),
         Command::Env(args) => environment::env(&session, args),

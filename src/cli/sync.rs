@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::args::SyncArgs;
 use super::error::CliError;
-use super::terminal::{path_value, seconds};
-use super::{Session, lock, settings};
-use crate::ops::{self, SyncMode, SyncOptions, SyncReport};
+use super::terminal::{bytes, path_value, seconds};
+use super::{Session, lock, settings, signals};
+use crate::ops::{self, ProjectFiles, SyncMode, SyncOptions, SyncReport};
 use crate::plan::Plan;
 
 pub(super) fn run(session: &Session<'_>, args: &SyncArgs) -> Result<ExitCode, CliError> {
-    let project = session.project()?;
+    let files = session.files()?;
     let targets = (!args.targets.is_empty()).then(|| args.targets.iter().cloned().collect());
     let options = SyncOptions {
         mode: mode(args),
@@ -20,15 +20,27 @@ pub(super) fn run(session: &Session<'_>, args: &SyncArgs) -> Result<ExitCode, Cl
         dry_run: args.dry_run,
         check: args.check,
     };
-    let report = ops::sync(&session.cx, &project, &options)?;
-    session
-        .terminal
-        .object(&object(&report, &project.files.output));
+    let output = files.output.clone();
+    let report = bring_up_to_date(session, files, &options)?;
+    session.terminal.object(&object(&report, &output));
     match (&report.plan, options.dry_run) {
         (Some(plan), true) => print_plan(session, plan),
         _ => describe(session, &report),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Syncs; if there is nothing to do, without a step too many.
+pub(super) fn bring_up_to_date(
+    session: &Session<'_>,
+    files: ProjectFiles,
+    options: &SyncOptions,
+) -> Result<SyncReport, CliError> {
+    if let Some(report) = ops::up_to_date(&session.cx, &files, options) {
+        return Ok(report);
+    }
+    signals::watch(session.cx.cancel);
+    Ok(ops::sync(&session.cx, &files.load()?, options)?)
 }
 
 /// In continuous integration a lock must never change behind one's back.
@@ -69,6 +81,10 @@ fn object(report: &SyncReport, output: &std::path::Path) -> serde_json::Value {
         "replaced": names(&report.replaced),
         "removed": names(&report.removed),
         "link_mode": report.link_mode.map(crate::materialize::LinkMode::as_str),
+        "collected": report.collected.as_ref().and_then(|gc| gc.swept.as_ref()).map(|swept| json!({
+            "trees": swept.trees,
+            "bytes": swept.bytes,
+        })),
         "seconds": report.elapsed.as_secs_f64(),
     })
 }
@@ -96,6 +112,12 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
     if let Some(status) = &report.lock {
         let word = lock::status_word(status);
         session.terminal.detail(&format!("the lock was {word}"));
+        if let Some(days) = report.age_in_days {
+            let age = lock::age(days);
+            session
+                .terminal
+                .note(&format!("the channel manifest is {age}"));
+        }
     }
     let elapsed = seconds(report.elapsed);
     let targets = report.targets.len();
@@ -119,4 +141,13 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
     session
         .terminal
         .note(&format!("synced {targets} {noun} in {elapsed}{how}"));
+    if let Some(swept) = report.collected.as_ref().and_then(|gc| gc.swept.as_ref())
+        && swept.trees > 0
+    {
+        let freed = bytes(swept.bytes);
+        session.terminal.note(&format!(
+            "collected garbage: {} trees that no project uses, {freed}",
+            swept.trees
+        ));
+    }
 }

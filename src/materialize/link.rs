@@ -3,14 +3,11 @@
 use std::io::{Read as _, Seek as _};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::sys::fs::{self, FsError};
 use crate::types::{Entry, FileDigest};
 
 /// How files get from the store into an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkMode {
     /// A copy by reference: as cheap as a link, as separate as a copy.
     Reflink,
@@ -29,6 +26,13 @@ impl LinkMode {
             Self::Hardlink => "hardlink",
             Self::Copy => "copy",
         }
+    }
+
+    /// The mode of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Reflink, Self::Hardlink, Self::Copy]
+            .into_iter()
+            .find(|mode| mode.as_str() == name)
     }
 }
 

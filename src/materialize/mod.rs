@@ -6,7 +6,9 @@
 //! whatever stands in it: every directory on the way is checked to be one.
 
 mod area;
+mod encoding;
 mod link;
+mod stamps;
 mod state;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,8 @@ use rayon::prelude::*;
 
 pub use area::{Area, AreaDigest, Conflict, Content, areas};
 pub use link::{LinkMode, PlaceError};
-pub use state::{AreaState, STATE_FILE, Stamp, State};
+pub use stamps::Stamps;
+pub use state::{AreaState, Inputs, STATE_FILE, State, StateFile};
 
 use crate::events::{Cancel, Cancelled};
 use crate::sys::fs::{self, FsError};
@@ -479,7 +482,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Reads an area of an output in full and lists what differs from what it
-/// shall be; at most a hundred lines.
+/// shall be: one line a path.
 pub fn differences(output: &Path, area: &Area) -> Result<Vec<String>> {
     let place = area.path.below(output);
     let Some(metadata) = fs::metadata_if_exists(&place)? else {
@@ -541,7 +544,6 @@ fn file_differences(
         }
     }
     found.sort_unstable();
-    found.truncate(100);
     Ok(found)
 }
 
@@ -592,13 +594,4 @@ fn files_below(output: &Path, name: &str) -> Result<Vec<String>> {
         }
     }
     Ok(files)
-}
-
-/// The listing of all areas' files, by their path in the output.
-pub fn listing_of(areas: &[Area]) -> Listing {
-    let entries = areas.iter().flat_map(|area| match &area.content {
-        Content::Files(files) => files.values().map(|(entry, _)| entry.clone()).collect(),
-        Content::Symlink(_) | Content::Scripts(_) => Vec::new(),
-    });
-    Listing::new(entries.collect()).unwrap_or_default()
 }

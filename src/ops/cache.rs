@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use super::{Context, OpsError};
 use crate::store::Store;
-use crate::types::{Listing, TreeDigest};
+use crate::sys::fs;
+use crate::types::TreeDigest;
 
 /// What a stored tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,10 @@ pub struct CacheEntry {
     /// Size of its files, in bytes.
     pub bytes: u64,
     /// Number of its files.
-    pub files: usize,
+    pub files: u64,
+    /// Seconds since 1970 of its last use, where known: the last time that a
+    /// project took it up or let go of it.
+    pub used: Option<u64>,
     /// How many projects use it.
     pub projects: usize,
 }
@@ -38,60 +44,67 @@ pub struct CacheSize {
     /// Number of trees.
     pub trees: usize,
     /// Number of files in them.
-    pub files: usize,
+    pub files: u64,
     /// Size of the files, in bytes.
     pub bytes: u64,
     /// Number of projects that use the store.
     pub projects: usize,
 }
 
-/// Everything in the store that has a name, sorted by it.
+/// A name of a tree, what it is, and the tree.
+pub(super) type Named = (String, CacheKind, TreeDigest);
+
+/// Every name in the store, sorted: the components, then the targets.
+pub(super) fn names_of(store: &Store) -> Result<Vec<Named>, OpsError> {
+    let components = store.all_components()?.into_iter();
+    let components = components.map(|r| (r.name, CacheKind::Component, r.tree));
+    let recipes = store.all_recipes()?.into_iter();
+    let recipes = recipes.map(|r| (r.target.to_string(), CacheKind::Compiled, r.tree));
+    Ok(components.chain(recipes).collect())
+}
+
+/// Everything in the store that has a name, sorted by it, from the index.
 pub fn list(cx: &Context<'_>) -> Result<Vec<CacheEntry>, OpsError> {
-    let Some(store) = cx.existing_store() else {
-        return Ok(Vec::new());
-    };
+    let store = cx.store_to_read()?;
     let mut projects: BTreeMap<TreeDigest, usize> = BTreeMap::new();
     for root in store.roots()? {
         for tree in root.trees {
             *projects.entry(tree).or_default() += 1;
         }
     }
-    let components = store.all_components()?.into_iter();
-    let components = components.map(|r| (r.name, CacheKind::Component, r.tree));
-    let recipes = store.all_recipes()?.into_iter();
-    let recipes = recipes.map(|r| (r.target.to_string(), CacheKind::Compiled, r.tree));
-    let entry = |(name, kind, tree): (String, CacheKind, TreeDigest)| {
-        let listing = listing(&store, tree);
+    let entry = |(name, kind, tree): Named| {
+        let usage = store.usage_or_listing(tree);
         CacheEntry {
             name,
             kind,
             tree,
-            bytes: listing.total_size(),
-            files: listing.entries().len(),
+            bytes: usage.bytes,
+            files: usage.files,
+            used: usage.used,
             projects: projects.get(&tree).copied().unwrap_or(0),
         }
     };
-    Ok(components.chain(recipes).map(entry).collect())
+    // A record may outlive its tree, if somebody removed that by hand.
+    let stored = |named: &Named| store.has_tree(named.2);
+    let names = names_of(&store)?.into_par_iter().filter(stored);
+    Ok(names.map(entry).collect())
 }
 
-/// A damaged listing counts as empty here; using the tree reports it.
-fn listing(store: &Store, tree: TreeDigest) -> Listing {
-    store.listing(tree).unwrap_or_default()
-}
-
-/// The store in numbers; a tree with several names counts once.
+/// The store in numbers, from the index; a tree with several names counts once,
+/// and so does one without a name.
 pub fn size(cx: &Context<'_>) -> Result<CacheSize, OpsError> {
-    let Some(store) = cx.existing_store() else {
-        return Ok(CacheSize::default());
-    };
-    let trees: BTreeMap<TreeDigest, CacheEntry> = list(cx)?
-        .into_iter()
-        .map(|entry| (entry.tree, entry))
-        .collect();
+    let store = cx.store_to_read()?;
+    let names = fs::list(&store.layout().trees())?;
+    let digest = |name: &std::ffi::OsString| TreeDigest::from_hex(name.to_str()?).ok();
+    let trees: Vec<TreeDigest> = names.iter().filter_map(digest).collect();
+    let usages = trees.par_iter().map(|tree| store.usage_or_listing(*tree));
+    let (files, bytes) = usages
+        .map(|usage| (usage.files, usage.bytes))
+        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
     Ok(CacheSize {
         trees: trees.len(),
-        files: trees.values().map(|e| e.files).sum(),
-        bytes: trees.values().map(|e| e.bytes).sum(),
+        files,
+        bytes,
         projects: store.roots()?.len(),
     })
 }

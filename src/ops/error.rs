@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::differ::Mismatch;
 use crate::events::Cancelled;
 use crate::fetch::FetchError;
 use crate::fetch::archive::ArchiveError;
@@ -12,7 +13,7 @@ use crate::plan::PlanError;
 use crate::resolve::ResolveError;
 use crate::store::StoreError;
 use crate::sys::fs::FsError;
-use crate::types::{Class, ComponentId, Diagnostic, TreeDigest, Triple};
+use crate::types::{Channel, Class, ComponentId, Diagnostic, Triple};
 
 /// A verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum OpsError {
     /// Resolving.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// Signatures.
+    #[error(transparent)]
+    Trust(#[from] super::trust::TrustError),
     /// Fetching.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -145,6 +149,33 @@ pub enum OpsError {
         /// What differs, with both values.
         differences: Vec<String>,
     },
+    /// The downloaded compiler is of another commit than the lock states.
+    #[error("the downloaded rustc is of commit {found}, and the lock has {locked}")]
+    OtherCommit {
+        /// The lock's commit.
+        locked: String,
+        /// What the compiler says.
+        found: String,
+    },
+    /// `update` of a channel that has no date.
+    #[error("the channel `{0}` has no date to update")]
+    NotDated(Channel),
+    /// `update`: every newer date lacks something.
+    #[error("no date after {from} has everything that the manifest asks for{}", passed_over(.skipped))]
+    NothingNewer {
+        /// The manifest's channel.
+        from: Channel,
+        /// The newer dates, newest first, with what they lack.
+        skipped: Vec<(Channel, String)>,
+    },
+    /// `update`: a downloaded target would have to be compiled.
+    #[error("{channel} has no rust-std for `{target}`, which is downloaded now")]
+    NoLongerShipped {
+        /// The target.
+        target: Triple,
+        /// The newer date.
+        channel: Channel,
+    },
     /// There is no compiler on this machine.
     #[error("there is no `rustc` on PATH, and SYSROOT_RUSTC is not set")]
     NoSystemToolchain,
@@ -158,16 +189,33 @@ pub enum OpsError {
         rustc: PathBuf,
     },
     /// A build did not give the pinned tree.
-    #[error(
-        "target `{target}` was built to another tree than the lock pins\n  expected: {pin}\n  computed: {built}"
-    )]
-    NotReproducible {
+    #[error("target `{}` was built to another tree than the lock pins{}", .0.target, .0)]
+    NotReproducible(Box<Mismatch>),
+    /// `lock --check --pin`: compiled targets without a pin.
+    #[error("the lock has no pin for `{host}` of {}", names(.targets))]
+    Unpinned {
+        /// This machine.
+        host: Triple,
+        /// The targets.
+        targets: Vec<Triple>,
+    },
+    /// A pin or a statement is asked for of a target that nobody compiles.
+    #[error("target `{target}` is not compiled: the lock's source for it is `{obtained}`")]
+    NotCompiled {
         /// The target.
         target: Triple,
-        /// The lock's pin.
-        pin: TreeDigest,
-        /// What this build gave.
-        built: TreeDigest,
+        /// How it is obtained.
+        obtained: &'static str,
+    },
+    /// A statement is asked for of a tree that nobody has built.
+    #[error(
+        "target `{target}` has not been compiled on `{host}`: no pin, and no tree in the store"
+    )]
+    NotBuilt {
+        /// The target.
+        target: Triple,
+        /// The host.
+        host: Triple,
     },
     /// A remote.
     #[error(transparent)]
@@ -202,6 +250,9 @@ pub enum OpsError {
     /// A tree vanished from the store while it was used.
     #[error(transparent)]
     Tree(#[from] crate::store::TreeFault),
+    /// `cache evict` of something that is not in the store.
+    #[error("the cache has no tree, component or target `{}`", .0.escape_debug())]
+    NoSuchTree(String),
     /// A program that was asked for could not be run.
     #[error("cannot run `{program}`")]
     Run {
@@ -229,6 +280,14 @@ fn names(triples: &[Triple]) -> String {
         .join(", ")
 }
 
+/// At most five dates; the newest tell most.
+fn passed_over(skipped: &[(Channel, String)]) -> String {
+    let lines = skipped.iter().take(5);
+    lines.fold(String::new(), |text, (channel, reason)| {
+        format!("{text}\n  {channel}: {reason}")
+    })
+}
+
 fn bullets(lines: &[impl std::fmt::Display]) -> String {
     lines.iter().fold(String::new(), |text, line| {
         text + "\n  " + &line.to_string()
@@ -246,6 +305,7 @@ impl Diagnostic for OpsError {
             Self::ChannelManifest(e) => e.class(),
             Self::Sources(e) => e.class(),
             Self::ServerPath(_) => Class::Bug,
+            Self::Trust(e) => e.class(),
             Self::Fetch(e) => e.class(),
             Self::Archive { source, .. } => source.class(),
             Self::Toolchain(e) => e.class(),
@@ -259,19 +319,28 @@ impl Diagnostic for OpsError {
             Self::Materialize(e) => e.class(),
             Self::Fs(e) => e.class(),
             Self::Cancelled(e) => e.class(),
-            Self::Conflict(_) | Self::NotReproducible { .. } | Self::Tree(_) => Class::Integrity,
+            Self::Conflict(_)
+            | Self::NotReproducible(_)
+            | Self::OtherCommit { .. }
+            | Self::Tree(_) => Class::Integrity,
             Self::NoManifest(_)
             | Self::Unreadable { .. }
             | Self::SpecOutside { .. }
             | Self::UnknownHost { .. }
             | Self::NoRustSrc { .. }
             | Self::OwnToolchain(_)
+            | Self::NotCompiled { .. }
             | Self::NoSystemToolchain => Class::Usage,
+            Self::NotDated(_) => Class::Usage,
+            Self::NothingNewer { .. } | Self::NoLongerShipped { .. } => Class::Unresolvable,
             Self::ForeignManifest { .. } => Class::Trust,
             Self::MissingLock(_)
             | Self::StaleLock { .. }
             | Self::WouldChange(_)
             | Self::OutputDiffers(_)
+            | Self::NoSuchTree(_)
+            | Self::Unpinned { .. }
+            | Self::NotBuilt { .. }
             | Self::NoOutput(_) => Class::CheckFailed,
             Self::OtherToolchain { .. } => Class::Build,
             Self::Offline { .. } => Class::Network,
@@ -289,6 +358,7 @@ impl Diagnostic for OpsError {
             Self::ChannelManifest(e) => return e.hint(),
             Self::Sources(e) => return e.hint(),
             Self::ServerPath(_) => return None,
+            Self::Trust(e) => return e.hint(),
             Self::Fetch(e) => return e.hint(),
             Self::Archive { source, .. } => return source.hint(),
             Self::Toolchain(e) => return e.hint(),
@@ -325,6 +395,12 @@ impl Diagnostic for OpsError {
             Self::OtherToolchain { .. } => {
                 "use the locked toolchain (SYSROOT_RUSTC names another), or run `sysroot lock`"
             }
+            Self::OtherCommit { .. } => {
+                "the dist server mixed two releases; lock another date, or from another server"
+            }
+            Self::NotDated(_) => "write the release you want into `channel`, then `sysroot lock`",
+            Self::NothingNewer { .. } => "wait for a newer date, or ask for less",
+            Self::NoLongerShipped { .. } => "`strategy = \"build\"` compiles it",
             Self::NoSystemToolchain => {
                 "install a toolchain with rust-src, or name a date as the channel"
             }
@@ -332,13 +408,20 @@ impl Diagnostic for OpsError {
             Self::NoRustSrc { .. } => {
                 "install the sources: Debian's rust-src, or `rustup component add rust-src`"
             }
-            Self::NotReproducible { .. } => {
-                "the pin stays; if the new tree is right, delete the pin from the lock and run `sysroot \
-                 sync`"
+            Self::NotReproducible(mismatch) => {
+                return Some(format!(
+                    "the pin stays; if the new tree is right, run `sysroot lock --repin {}` and \
+                     commit the result",
+                    mismatch.target
+                ));
             }
+            Self::Unpinned { .. } => "run `sysroot lock --pin` and commit the result",
+            Self::NotCompiled { .. } => "only compiled targets have pins and statements",
+            Self::NotBuilt { .. } => "run `sysroot sync`, or `sysroot lock --pin`",
             Self::OutputDiffers(_) | Self::NoOutput(_) => "run `sysroot sync`",
             Self::Offline { .. } => "run the command once without `--offline`",
             Self::Tree(_) => "run `sysroot sync` again",
+            Self::NoSuchTree(_) => "`sysroot cache list` shows names, and 12 digits of each tree",
         };
         Some(text.to_owned())
     }

@@ -2,23 +2,25 @@
 //! own inputs are in the store, whatever else is still on its way.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::differ::{self, Built};
 use super::failures::{Failures, whole};
 use super::project::Project;
-use super::{Context, OpsError, lock, system};
+use super::{Context, OpsError, channel, system};
+use crate::attest;
 use crate::build::{Builder, BuilderOptions, Job, TargetSpec, Toolchain};
 use crate::events::{Event, Stage};
 use crate::fetch::archive::{Limits, unpack};
-use crate::fetch::{Client, Download, Format, choose_format};
+use crate::fetch::{Download, Format, Mirrors, choose_format};
 use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
 use crate::materialize;
 use crate::plan::{Build, Fetch, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
 use crate::store::{ComponentRecord, Known, RecipeRecord, Staging, Store};
 use crate::sys::fs;
-use crate::types::{ComponentId, Listing, Sha256, TreeDigest, Triple};
+use crate::types::{ComponentId, Listing, RecipeKey, Sha256, TreeDigest, Triple};
 
 /// How many archives are fetched and unpacked at once: enough to keep both
 /// the network and the processors busy.
@@ -85,15 +87,15 @@ pub(super) fn execute(
         host: &plan.host,
     };
     let queue = Queue::new(&plan.fetch);
-    let client = if plan.fetch.is_empty() {
+    let mirrors = if plan.fetch.is_empty() {
         None
     } else {
-        Some(lock::client(cx)?)
+        Some(channel::mirrors(cx)?)
     };
     let (fetched, built) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..FETCHERS.min(plan.fetch.len()))
-            .filter_map(|_| client.as_ref())
-            .map(|client| scope.spawn(|| run.fetch_all(client, &queue)))
+            .filter_map(|_| mirrors.as_ref())
+            .map(|mirrors| scope.spawn(|| run.fetch_all(mirrors, &queue)))
             .collect();
         let built = run.build_all(&plan.build, &queue);
         let mut fetched = Vec::new();
@@ -200,23 +202,24 @@ impl Drop for Turn<'_> {
     }
 }
 
-struct Run<'a> {
-    cx: &'a Context<'a>,
-    store: &'a Store,
-    project: &'a Project,
-    lock: &'a Lock,
-    host: &'a Triple,
+/// What the steps of one run share.
+pub(super) struct Run<'a> {
+    pub(super) cx: &'a Context<'a>,
+    pub(super) store: &'a Store,
+    pub(super) project: &'a Project,
+    pub(super) lock: &'a Lock,
+    pub(super) host: &'a Triple,
 }
 
 impl Run<'_> {
     fn fetch_all(
         &self,
-        client: &Client,
+        mirrors: &Mirrors<'_>,
         queue: &Queue,
     ) -> Result<Vec<(ComponentId, TreeDigest)>, OpsError> {
         let mut done = Vec::new();
         while let Some(mut turn) = queue.next() {
-            let tree = self.fetch(client, &turn.fetch.id)?;
+            let tree = self.fetch(mirrors, &turn.fetch.id)?;
             turn.ok = true;
             done.push((turn.fetch.id.clone(), tree));
         }
@@ -224,7 +227,7 @@ impl Run<'_> {
     }
 
     /// Brings one archive's tree into the store, unless another process just did.
-    fn fetch(&self, client: &Client, id: &ComponentId) -> Result<TreeDigest, OpsError> {
+    fn fetch(&self, mirrors: &Mirrors<'_>, id: &ComponentId) -> Result<TreeDigest, OpsError> {
         let (cx, store) = (self.cx, self.store);
         let missing = || crate::plan::PlanError::MissingArchive(id.clone());
         let component = self.lock.archives.get(id).ok_or_else(missing)?;
@@ -239,7 +242,7 @@ impl Run<'_> {
         let chosen = match store.component(&hashes) {
             Known::Tree(tree) => return Ok(tree),
             Known::AllBut(unknown) => only_format(component, unknown),
-            Known::Nothing => choose_format(component, client.observed_rate()),
+            Known::Nothing => choose_format(component, mirrors.observed_rate()),
         };
         let (format, archive) = chosen.ok_or_else(missing)?;
         // Another lock may pair this archive with other formats; the partial
@@ -251,7 +254,7 @@ impl Run<'_> {
         }
         let partial = store.layout().partial(archive.sha256);
         if let Some(parent) = partial.parent() {
-            fs::create_private_dir_all(parent)?;
+            store.make_dir(parent)?;
         }
         let task = Task::start(cx, id.to_string(), Stage::Download);
         let request = Download {
@@ -259,7 +262,7 @@ impl Run<'_> {
             sha256: archive.sha256,
             limit: MAX_ARCHIVE,
         };
-        let file = client.download(&request, &partial, &|bytes| task.progress(bytes))?;
+        let file = mirrors.download(&request, &partial, &|bytes| task.progress(bytes))?;
         task.finish();
         let task = Task::start(cx, id.to_string(), Stage::Unpack);
         let staging = store.stage()?;
@@ -339,7 +342,7 @@ impl Run<'_> {
 
     /// The toolchain that compiles: the system's, or one put together from
     /// stored trees. The staging directory must outlive its use.
-    fn toolchain(&self) -> Result<(Option<Staging>, Toolchain), OpsError> {
+    pub(super) fn toolchain(&self) -> Result<(Option<Staging>, Toolchain), OpsError> {
         let LockedToolchain::Dist { .. } = &self.lock.toolchain else {
             let toolchain = system::find(self.cx)?;
             system::check(&toolchain, self.lock)?;
@@ -360,7 +363,24 @@ impl Run<'_> {
             staging.path().join("bin").join(file)
         };
         let toolchain = Toolchain::from_parts(&program("rustc"), &program("cargo"), &rust_src)?;
+        self.check_commit(&toolchain)?;
         Ok((Some(staging), toolchain))
+    }
+
+    /// The compiler must be of the commit that the channel manifest stated:
+    /// it compiles only its own library.
+    fn check_commit(&self, toolchain: &Toolchain) -> Result<(), OpsError> {
+        let LockedToolchain::Dist { commit, .. } = &self.lock.toolchain else {
+            return Ok(());
+        };
+        let found = &toolchain.version.commit;
+        match commit {
+            Some(locked) if locked != found => Err(OpsError::OtherCommit {
+                locked: locked.clone(),
+                found: found.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// A stored component's tree and listing.
@@ -382,12 +402,6 @@ impl Run<'_> {
 
     fn build(&self, builder: &Builder<'_>, build: &Build) -> Result<TreeDigest, OpsError> {
         let (cx, store) = (self.cx, self.store);
-        let locked = self.lock.targets.get(&build.target);
-        let Some(LockedSource::Build { options, .. }) = locked.map(|t| &t.source) else {
-            return Err(OpsError::Offline {
-                what: build.target.to_string(),
-            });
-        };
         let key = format!("recipe-{}", build.key.to_hex());
         let doing = format!("compiling {}", build.target);
         let _guard = store.lock_key(&key, &doing, cx.observer, cx.cancel)?;
@@ -396,26 +410,75 @@ impl Run<'_> {
             return Ok(tree);
         }
         let staging = store.stage()?;
-        let spec = self.project.specs.get(&build.target);
-        let job = Job {
-            target: &build.target,
+        let listing = self.compile(builder, &build.target, build.key, staging.path())?;
+        if let Some(expected) = build.pin.filter(|pin| *pin != listing.digest()) {
+            let built = Built {
+                target: &build.target,
+                key: build.key,
+                expected,
+                staging: &staging,
+                listing: &listing,
+            };
+            let mismatch = differ::keep(cx, store, &built)?;
+            return Err(OpsError::NotReproducible(Box::new(mismatch)));
+        }
+        let rustc = &builder.toolchain().version.first_line;
+        self.publish(&staging, &listing, &build.target, build.key, rustc)
+    }
+
+    /// Compiles a target into an empty directory, as the lock says.
+    pub(super) fn compile(
+        &self,
+        builder: &Builder<'_>,
+        target: &Triple,
+        key: RecipeKey,
+        out: &Path,
+    ) -> Result<Listing, OpsError> {
+        let locked = self.lock.targets.get(target);
+        let Some((locked, LockedSource::Build { options, .. })) = locked.map(|t| (t, &t.source))
+        else {
+            return Err(OpsError::Offline {
+                what: target.to_string(),
+            });
+        };
+        let spec = self.project.specs.get(target);
+        // `--frozen` compares nothing else with the lock; but the result of
+        // other bytes must not get this key.
+        if spec.map(|spec| spec.digest) != locked.spec {
+            return Err(OpsError::StaleLock {
+                path: self.project.files.lock.clone(),
+                differences: self.project.differences(self.lock),
+            });
+        }
+        Ok(builder.build(&Job {
+            target,
             spec: spec.map(|spec| TargetSpec { bytes: &spec.bytes }),
             options,
-            key: build.key,
-            out: staging.path(),
-        };
-        let listing = builder.build(&job)?;
-        let built = listing.digest();
-        if let Some(pin) = build.pin.filter(|pin| *pin != built) {
-            let target = build.target.clone();
-            return Err(OpsError::NotReproducible { target, pin, built });
+            key,
+            out,
+        })?)
+    }
+
+    /// Publishes a compiled tree, with its statement, as its recipe's result.
+    pub(super) fn publish(
+        &self,
+        staging: &Staging,
+        listing: &Listing,
+        target: &Triple,
+        key: RecipeKey,
+        rustc: &str,
+    ) -> Result<TreeDigest, OpsError> {
+        let (store, lock, host) = (self.store, self.lock, self.host);
+        let tree = store.publish(staging, listing)?;
+        let version = Some(env!("CARGO_PKG_VERSION"));
+        if let Some(statement) = attest::statement(lock, target, host, tree, version) {
+            store.record_statement(key, &format!("{statement:#}\n"))?;
         }
-        let tree = store.publish(&staging, &listing)?;
         store.record_recipe(&RecipeRecord {
-            key: build.key,
-            target: build.target.clone(),
-            host: self.host.clone(),
-            rustc: builder.toolchain().version.first_line.clone(),
+            key,
+            target: target.clone(),
+            host: host.clone(),
+            rustc: rustc.to_owned(),
             tree,
         })?;
         Ok(tree)

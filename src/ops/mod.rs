@@ -4,50 +4,75 @@
 //! prints or reads the environment: settings come in, events and reports go
 //! out.
 
+mod again;
+mod attest;
 mod cache;
+mod channel;
+mod check_store;
+mod collect;
+mod differ;
 mod error;
 mod execute;
 mod export;
 mod failures;
+mod fresh;
 mod import;
 mod key;
 mod link;
 mod lock;
+mod nearest;
 mod needs;
 mod output;
+mod pins;
 mod project;
 mod push;
+mod rebuild;
 mod remote;
 mod shard;
+mod signature;
 mod status;
 mod sync;
 mod system;
+mod trust;
+mod update;
 mod verify;
 mod warm;
 
 use std::path::{Path, PathBuf};
 
+pub use attest::{attest, sbom};
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
+pub use check_store::{StoreCheck, TreeDamage, check_store};
+pub use collect::{Evict, GcOptions, GcReport, evict as cache_evict, gc as cache_gc};
+pub use differ::Mismatch;
 pub use error::OpsError;
 pub use execute::Executed;
 pub use export::{ExportReport, export};
+pub use fresh::up_to_date;
 pub use import::{Authority, ImportReport, import};
 pub use key::{CacheKey, key};
 pub use link::{LinkReport, Rustup, link, unlink};
-pub use lock::{LockMode, LockReport, LockStatus, lock};
+pub use lock::{LockMode, LockOptions, LockReport, LockStatus, lock};
+pub use pins::{PinOptions, PinReport, Pinned, pin};
 pub use project::{Project, ProjectFiles};
 pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
+pub use rebuild::rebuild;
 pub use remote::{PullOptions, PullReport, Pulled, pull};
 pub use shard::{Shard, ShardError};
+pub use signature::{SignatureCheck, judge as judge_signature};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
-pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
+pub use trust::TrustError;
+pub use update::{UpdateOptions, UpdateReport, UpdateTo, update};
+pub use verify::{
+    CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
+};
 pub use warm::{WarmOptions, WarmReport, warm};
 
-use crate::config::Config;
+use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};
-use crate::materialize::{LinkMode, State};
-use crate::store::Store;
+use crate::materialize::{LinkMode, State, StateFile};
+use crate::store::{Sharing, Store};
 use crate::types::{Date, Triple};
 
 /// What the user's environment and configuration say; never a repository's files.
@@ -57,8 +82,8 @@ pub struct Settings {
     pub config: Config,
     /// The cache directory.
     pub cache: PathBuf,
-    /// The dist server, as text.
-    pub dist_server: String,
+    /// The dist servers in the order they are asked, as text; at least one.
+    pub dist_servers: Vec<String>,
     /// Whether to stay off the network.
     pub offline: bool,
     /// How many jobs may run at once.
@@ -102,22 +127,35 @@ impl std::fmt::Debug for Context<'_> {
 impl Context<'_> {
     /// Opens the store.
     pub fn store(&self) -> Result<Store, OpsError> {
-        Ok(Store::open(&self.settings.cache)?)
+        Ok(Store::open_with(&self.settings.cache, self.sharing())?)
     }
 
     /// The store to look into; makes nothing, and an absent one is empty.
     pub(crate) fn store_to_read(&self) -> Result<Store, OpsError> {
-        Ok(Store::open_to_read(&self.settings.cache)?)
+        Ok(Store::open_to_read(&self.settings.cache, self.sharing())?)
     }
 
     /// What the last sync left in an output, if our own code vouches for it.
     pub fn state(&self, output: &Path) -> Option<State> {
-        State::read(output, &self.existing_store()?.state_key()?)
+        self.state_file(output)?.state()
+    }
+
+    /// The same, not taken apart yet.
+    pub(crate) fn state_file(&self, output: &Path) -> Option<StateFile> {
+        StateFile::read(output, &self.existing_store()?.state_key()?)
     }
 
     /// The store, if there is one already; makes nothing.
     pub(crate) fn existing_store(&self) -> Option<Store> {
-        Store::open_existing(&self.settings.cache)
+        Store::open_existing(&self.settings.cache, self.sharing())
+    }
+
+    /// Who may write to the cache, as the user's configuration has it.
+    fn sharing(&self) -> Sharing {
+        match self.settings.config.cache.share {
+            Share::Private => Sharing::Private,
+            Share::Group => Sharing::Group,
+        }
     }
 
     /// The locked host that this machine is: the triple this binary was made

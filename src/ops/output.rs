@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, OpsError, system};
 use crate::build::Toolchain;
-use crate::materialize::{Area, Content, Stamp, areas};
+use crate::materialize::{Area, Content, Stamps, areas};
 use crate::plan::{Plan, StoreIndex, Unit, UnitSource};
 use crate::store::Store;
 use crate::types::{TreeDigest, Triple};
@@ -16,7 +16,7 @@ pub(super) struct Wanted {
     /// The stored trees among it.
     pub(super) trees: Vec<TreeDigest>,
     /// Files outside the output that it depends on.
-    pub(super) watched: Vec<Stamp>,
+    pub(super) watched: Stamps,
 }
 
 /// Programs that find their library relative to themselves, and so need to be
@@ -43,7 +43,7 @@ pub(super) fn wanted(
     let mut wanted = Wanted {
         areas: areas(listings.iter().map(|(tree, listing)| (*tree, listing)))?,
         trees: listings.iter().map(|(tree, _)| *tree).collect(),
-        watched: Vec::new(),
+        watched: Stamps::default(),
     };
     wanted.trees.sort_unstable();
     wanted.trees.dedup();
@@ -126,11 +126,7 @@ fn add_system(cx: &Context<'_>, plan: &Plan, wanted: &mut Wanted) -> Result<(), 
     wanted.areas.extend(programs(&toolchain));
     wanted.areas.sort_by(|a, b| a.path.cmp(&b.path));
     let core = toolchain.library().join("core/src/lib.rs");
-    let watched = [&toolchain.rustc, &toolchain.cargo, &core];
-    wanted.watched = watched
-        .into_iter()
-        .filter_map(|path| Stamp::of_outside(path))
-        .collect();
+    wanted.watched = Stamps::of_outside([&*toolchain.rustc, &*toolchain.cargo, &*core]);
     Ok(())
 }
 

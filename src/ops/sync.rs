@@ -3,23 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::collect::collect_daily;
 use super::execute::{Executed, execute, index};
-use super::lock::{LockMode, LockReport, lock};
+use super::fresh::inputs;
+use super::lock::{LockMode, LockReport, lock, unsigned};
 use super::output::{Wanted, wanted};
-use super::project::{LockFile, Project};
+use super::project::{LockFile, Project, ProjectFiles};
 use super::remote::plan_with_remotes;
-use super::{Context, OpsError, system};
+use super::verify::output::compare;
+use super::{Context, OpsError, pins, signature, system};
 use crate::events::Event;
-use crate::lock::{Lock, LockedSource, LockedToolchain};
+use crate::lock::{Lock, LockedSource};
 use crate::materialize::{
     Applied, Desired, LinkMode, MaterializeError, Output, State, check_stored,
-    differences as output_differences, present_areas,
 };
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::remote::Patience;
-use crate::store::{Root, Store, TreeFault};
-use crate::sys::fs;
-use crate::types::{RecipeKey, RelPath, TreeDigest, Triple};
+use crate::store::{Root, Store, StoreError, TreeFault};
+use crate::types::{RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +47,12 @@ pub struct SyncOptions {
 }
 
 /// What `sync` did.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SyncReport {
     /// Whether the lock was written.
     pub lock: Option<super::LockStatus>,
+    /// How many days old the channel manifest is, if the lock was resolved.
+    pub age_in_days: Option<i64>,
     /// What had to happen; absent when nothing had to.
     pub plan: Option<Plan>,
     /// What was downloaded and compiled.
@@ -62,34 +65,51 @@ pub struct SyncReport {
     pub link_mode: Option<LinkMode>,
     /// The targets in the output.
     pub targets: Vec<Triple>,
-    /// Wall time.
+    /// What the daily collection of garbage did, if it was due.
+    pub collected: Option<super::GcReport>,
+    /// Wall time, without the collection.
     pub elapsed: Duration,
 }
 
+impl SyncReport {
+    /// The report of a sync that has done nothing, yet or at all.
+    pub(super) fn nothing_to_do(targets: Vec<Triple>) -> Self {
+        Self {
+            lock: None,
+            age_in_days: None,
+            plan: None,
+            executed: Executed::default(),
+            replaced: Vec::new(),
+            removed: Vec::new(),
+            link_mode: None,
+            collected: None,
+            targets,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
 /// Brings a project's output into the locked state.
+///
+/// [`up_to_date`](super::up_to_date) tells sooner when there is nothing to do.
 pub fn sync(
     cx: &Context<'_>,
     project: &Project,
     options: &SyncOptions,
 ) -> Result<SyncReport, OpsError> {
     let begun = Instant::now();
-    let (file, lock_status) = current_lock(cx, project, options)?;
+    let (file, lock_status, age_in_days) = current_lock(cx, project, options)?;
     let host = host(cx, &file.lock)?;
     let mut report = SyncReport {
         lock: lock_status,
-        plan: None,
-        executed: Executed::default(),
-        replaced: Vec::new(),
-        removed: Vec::new(),
-        link_mode: None,
-        targets: file.lock.targets.keys().cloned().collect(),
-        elapsed: Duration::ZERO,
+        age_in_days,
+        ..SyncReport::nothing_to_do(file.lock.targets.keys().cloned().collect())
     };
     if let Some(selected) = &options.targets {
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(project, &file, &host, state.as_ref()) {
+    if is_untouched(cx, &project.files, &file, &host, state.as_ref()) {
         report.elapsed = begun.elapsed();
         return Ok(report);
     }
@@ -102,8 +122,10 @@ pub fn sync(
         report.plan = Some(plan(&file.lock, &host, options.targets.as_ref(), &index)?);
         return Ok(report);
     }
-    materialize(cx, project, file, &host, options, &mut report)?;
+    let store = cx.store()?;
+    materialize(cx, &store, project, file, &host, options, &mut report)?;
     report.elapsed = begun.elapsed();
+    report.collected = collect_daily(cx, &store);
     Ok(report)
 }
 
@@ -112,23 +134,29 @@ fn current_lock(
     cx: &Context<'_>,
     project: &Project,
     options: &SyncOptions,
-) -> Result<(LockFile, Option<super::LockStatus>), OpsError> {
+) -> Result<(LockFile, Option<super::LockStatus>, Option<i64>), OpsError> {
     let path = project.files.lock.clone();
     if let (SyncMode::Update, false) = (options.mode, options.check) {
         let fresh = project.read_lock()?.filter(|old| {
             // The system's toolchain is compared when it is used.
-            project.differences(&old.lock).is_empty() && has_host(cx, &old.lock)
+            project.differences(&old.lock).is_empty()
+                && has_host(cx, &old.lock)
+                && signature::satisfies_policy(cx, &old.lock)
         });
         if let Some(file) = fresh {
-            return Ok((file, None));
+            return Ok((file, None, None));
         }
         let mode = if options.dry_run {
             LockMode::DryRun
         } else {
             LockMode::Write
         };
-        let LockReport { status, file } = lock(cx, project, mode, false)?;
-        return Ok((file, Some(status)));
+        let LockReport {
+            status,
+            file,
+            age_in_days,
+        } = lock(cx, project, mode.into())?;
+        return Ok((file, Some(status), age_in_days));
     }
     let file = project
         .read_lock()?
@@ -139,7 +167,10 @@ fn current_lock(
             return Err(OpsError::StaleLock { path, differences });
         }
     }
-    Ok((file, None))
+    if !signature::satisfies_policy(cx, &file.lock) {
+        return Err(unsigned(project));
+    }
+    Ok((file, None, None))
 }
 
 /// Whether every build is locked for this machine, which a lock of the
@@ -169,7 +200,8 @@ pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
 
 /// Whether metadata alone shows that the output is what this lock says.
 pub(super) fn is_untouched(
-    project: &Project,
+    cx: &Context<'_>,
+    files: &ProjectFiles,
     file: &LockFile,
     host: &Triple,
     state: Option<&State>,
@@ -177,11 +209,12 @@ pub(super) fn is_untouched(
     state.is_some_and(|state| {
         state.lock == Some(file.digest())
             && state.host.as_ref() == Some(host)
-            && state.is_untouched(&project.files.output)
+            && state.is_untouched(&files.output, cx.settings.jobs)
     })
 }
 
-/// Compares the output with the lock in full; writes nothing.
+/// Compares the output with the lock in full; writes nothing. It is the part
+/// of `verify` that is about the output.
 fn check(
     cx: &Context<'_>,
     project: &Project,
@@ -189,49 +222,28 @@ fn check(
     host: &Triple,
     options: &SyncOptions,
 ) -> Result<(), OpsError> {
-    let output = &project.files.output;
-    if fs::metadata_if_exists(output)?.is_none() {
-        return Err(OpsError::NoOutput(output.clone()));
-    }
-    check_system(cx, &file.lock)?;
-    let store = cx.store_to_read()?;
-    let index = index(&store, &file.lock, host);
-    let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
-    let missing = plan.fetch.iter().map(|f| f.id.to_string());
-    let missing: Vec<String> = missing
-        .chain(plan.build.iter().map(|b| b.target.to_string()))
-        .map(|what| format!("{what}: not materialized"))
-        .collect();
-    if !missing.is_empty() {
-        return Err(OpsError::OutputDiffers(missing));
-    }
-    let mut found = Vec::new();
-    let wanted = wanted(cx, &store, &plan, &index)?.areas;
-    for area in &wanted {
-        found.extend(output_differences(output, area)?);
-    }
-    for path in present_areas(output)? {
-        if options.targets.is_none() && !wanted.iter().any(|area| area.path == path) {
-            found.push(format!("{path}: not part of the lock"));
-        }
-    }
-    if found.is_empty() {
+    let targets = options.targets.as_ref();
+    let compared = compare(cx, &project.files, &file.lock, host, targets)?;
+    if compared.differences.is_empty() {
         Ok(())
     } else {
-        Err(OpsError::OutputDiffers(found))
+        Err(OpsError::OutputDiffers(compared.differences))
     }
 }
 
 fn materialize(
     cx: &Context<'_>,
+    store: &Store,
     project: &Project,
     mut file: LockFile,
     host: &Triple,
     options: &SyncOptions,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    check_system(cx, &file.lock)?;
-    let store = cx.store()?;
+    system::check_locked(cx, &file.lock)?;
+    signature::prove(cx, &file.lock)?;
+    // From before the first look-up until the project is registered.
+    let using = store.begin_use(cx.observer, cx.cancel)?;
     let warn = |what: &str, e: &dyn std::error::Error| {
         let cause = e
             .source()
@@ -252,23 +264,23 @@ fn materialize(
         let (mut index, plan) = plan_with_remotes(
             cx,
             &remotes,
-            &store,
+            store,
             &file.lock,
             host,
             options.targets.as_ref(),
             &mut report.executed.pulled,
         )?;
-        let result = execute(cx, &store, project, &file.lock, &plan, &mut index).and_then(|done| {
+        let result = execute(cx, store, project, &file.lock, &plan, &mut index).and_then(|done| {
             report.executed.fetched.extend(done.fetched);
             report.executed.built.extend(done.built);
-            let wanted = wanted(cx, &store, &plan, &index)?;
-            let (areas, applied, output, known) = apply(cx, project, &store, &wanted, options)?;
+            let wanted = wanted(cx, store, &plan, &index)?;
+            let (areas, applied, output, known) = apply(cx, project, store, &wanted, options)?;
             Ok((wanted, areas, applied, output, known))
         });
         report.plan = Some(plan);
         match result {
             Ok(done) => break done,
-            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, &store)) {
+            Err(e) => match damaged_tree(&e).or_else(|| vanished_tree(&e, store)) {
                 Some(tree) if healed.get(&tree).is_none_or(|times| *times < 2) => {
                     *healed.entry(tree).or_default() += 1;
                     let is_whole =
@@ -294,19 +306,23 @@ fn materialize(
     report.replaced = applied.replaced;
     report.removed = applied.removed;
     report.link_mode = applied.link_mode;
-    let mut state = State::new();
-    state.lock = options.targets.is_none().then(|| file.digest());
-    state.host = Some(host.clone());
-    state.link_mode = report.link_mode.or(known.link_mode);
-    state.trees = wanted.trees;
+    let is_whole = options.targets.is_none();
+    let mut state = State {
+        lock: is_whole.then(|| file.digest()),
+        host: Some(host.clone()),
+        link_mode: report.link_mode.or(known.link_mode),
+        trees: wanted.trees,
+        inputs: (is_whole && options.mode != SyncMode::Frozen)
+            .then(|| inputs(cx, project, &file.lock)),
+        watched: wanted.watched,
+        areas,
+    };
     if options.targets.is_some() {
         // The other targets are still there, and so are their trees.
         state.trees.extend(known.trees);
         state.trees.sort_unstable();
         state.trees.dedup();
     }
-    state.watched = wanted.watched;
-    state.areas = areas;
     let key = store.make_state_key();
     if let Err(e) = key
         .map_err(OpsError::from)
@@ -315,14 +331,15 @@ fn materialize(
         warn("the next sync reads everything again", &e);
     }
     let real = std::fs::canonicalize(&project.files.dir).unwrap_or(project.files.dir.clone());
-    let root = Root {
-        project: real,
-        trees: state.trees,
-        used: cx.settings.now,
-    };
-    if let Err(e) = store.register(&root) {
-        warn("the store does not know of this project", &e);
+    let root = Root::of(real, state.trees, cx.settings.now);
+    match store.register(&root) {
+        // A store that we cannot write to is collected by somebody else, who
+        // cannot know of us; the output does not need it any more.
+        Err(StoreError::Fs(e)) if e.source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
+        Err(e) => warn("the store does not know of this project", &e),
+        Ok(()) => {}
     }
+    drop(using);
     drop(output);
     Ok(())
 }
@@ -355,6 +372,12 @@ fn damaged_tree(error: &OpsError) -> Option<TreeDigest> {
         | OpsError::Tree(TreeFault::Absent(tree) | TreeFault::Listing { digest: tree, .. }) => {
             Some(*tree)
         }
+        // Something else has the tree's name; a link is refused.
+        OpsError::Store(StoreError::NameTaken {
+            tree,
+            is_link: false,
+            ..
+        }) => Some(*tree),
         _ => None,
     }
 }
@@ -385,47 +408,10 @@ fn record_pins(
     }
     let store = cx.store()?;
     let StoreIndex { recipes, .. } = index(&store, &file.lock, host);
-    // Builds take minutes: somebody may have changed the lock meanwhile, and
-    // then their text gets the pins that still fit, and stays theirs.
-    let mut current = project.read_lock()?.unwrap_or_else(|| file.clone());
-    let is_ours = current.text == file.text;
-    if pin(&mut current.lock, host, &recipes) {
-        current.text = current.lock.to_text();
-        fs::replace(&project.files.lock, current.text.as_bytes())?;
+    if pins::record(project, file, host, &recipes, &BTreeSet::new())? {
         report
             .lock
             .get_or_insert(super::LockStatus::Updated(Vec::new()));
-        if is_ours {
-            *file = current;
-        }
     }
     Ok(())
-}
-
-/// Pins what has no pin yet; tells whether that changed the lock.
-fn pin(lock: &mut Lock, host: &Triple, recipes: &BTreeMap<RecipeKey, TreeDigest>) -> bool {
-    let mut changed = false;
-    for target in lock.targets.values_mut() {
-        let LockedSource::Build { hosts, .. } = &mut target.source else {
-            continue;
-        };
-        let Some(build) = hosts.get_mut(host) else {
-            continue;
-        };
-        if build.pin.is_none()
-            && let Some(tree) = recipes.get(&build.key)
-        {
-            build.pin = Some(*tree);
-            changed = true;
-        }
-    }
-    changed
-}
-
-/// Refuses a system toolchain that is not the locked one.
-fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
-    match &lock.toolchain {
-        LockedToolchain::System { .. } => system::check(&system::find(cx)?, lock),
-        LockedToolchain::Dist { .. } => Ok(()),
-    }
 }

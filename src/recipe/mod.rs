@@ -205,6 +205,9 @@ impl KeyHasher {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

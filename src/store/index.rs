@@ -3,6 +3,7 @@
 //! A record that cannot be read, or that names a tree that is gone, counts as
 //! absent: the worst that a damaged index can do is work twice.
 
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -65,9 +66,9 @@ fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_str(&text).ok()
 }
 
-fn write<T: Serialize>(path: &Path, record: &T) -> Result<()> {
+fn write<T: Serialize>(store: &Store, path: &Path, record: &T) -> Result<()> {
     if let Some(parent) = path.parent() {
-        fs::create_private_dir_all(parent)?;
+        store.make_dir(parent)?;
     }
     // Serialising a struct of strings to memory cannot fail.
     let text = serde_json::to_string(record).unwrap_or_default();
@@ -112,7 +113,7 @@ impl Store {
 
     /// Records the tree of an archive; the tree must be published.
     pub fn record_component(&self, record: &ComponentRecord) -> Result<()> {
-        write(&self.layout().component(record.archive), record)
+        write(self, &self.layout().component(record.archive), record)
     }
 
     /// The tree of a recipe, if it is in the store.
@@ -123,7 +124,20 @@ impl Store {
 
     /// Records the tree of a recipe; the tree must be published.
     pub fn record_recipe(&self, record: &RecipeRecord) -> Result<()> {
-        write(&self.layout().recipe(record.key), record)
+        write(self, &self.layout().recipe(record.key), record)
+    }
+
+    /// Removes the records that name a tree, unless it is in the store again.
+    pub fn forget_records(&self, tree: TreeDigest) -> Result<()> {
+        for dir in [self.layout().components(), self.layout().recipes()] {
+            for name in fs::list(&dir)? {
+                let path = dir.join(name);
+                if tree_named_by(&path) == Some(tree) && !self.has_tree(tree) {
+                    fs::remove_file(&path)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Every readable component record, sorted by name.
@@ -141,11 +155,28 @@ impl Store {
     }
 }
 
-fn read_all<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>> {
+fn read_all<T: DeserializeOwned + Send>(dir: &Path) -> Result<Vec<T>> {
     Ok(fs::list(dir)?
-        .into_iter()
+        .into_par_iter()
         .filter_map(|name| read(&dir.join(name)))
         .collect())
+}
+
+/// The tree that a record of either kind names, if its file can be read and
+/// repeats its own name.
+pub(super) fn tree_named_by(path: &Path) -> Option<TreeDigest> {
+    let name = path.file_name()?.to_str()?;
+    let component = || {
+        read::<ComponentRecord>(path)
+            .filter(|record| record.archive.to_hex() == name)
+            .map(|record| record.tree)
+    };
+    let recipe = || {
+        read::<RecipeRecord>(path)
+            .filter(|record| record.key.to_hex() == name)
+            .map(|record| record.tree)
+    };
+    component().or_else(recipe)
 }
 
 #[cfg(test)]

@@ -15,11 +15,11 @@ use crate::events::{Cancel, Event, Observer};
 use crate::sys::fs;
 
 /// How long to wait before telling the user.
-const TELL_AFTER: Duration = Duration::from_secs(1);
+pub(super) const TELL_AFTER: Duration = Duration::from_secs(1);
 /// How long to wait at all: longer than any build takes.
-const GIVE_UP_AFTER: Duration = Duration::from_hours(2);
+pub(super) const GIVE_UP_AFTER: Duration = Duration::from_hours(2);
 /// How often to look.
-const POLL: Duration = Duration::from_millis(25);
+pub(super) const POLL: Duration = Duration::from_millis(25);
 
 /// The right to make one object; released when dropped.
 #[derive(Debug)]
@@ -38,13 +38,13 @@ impl Store {
         cancel: &Cancel,
     ) -> Result<KeyLock> {
         let dir = self.layout().locks();
-        fs::create_private_dir_all(&dir)?;
+        self.make_dir(&dir)?;
         let path = dir.join(name);
         let begun = Instant::now();
         let mut told = false;
         loop {
             cancel.check()?;
-            match try_lock(&path, doing)? {
+            match try_lock(self, &path, doing)? {
                 Attempt::Held(file) => return Ok(KeyLock { _file: file }),
                 Attempt::Busy(holder) => {
                     let waited = begun.elapsed();
@@ -76,10 +76,8 @@ enum Attempt {
     Busy(String),
 }
 
-fn try_lock(path: &Path, doing: &str) -> Result<Attempt> {
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = fs::at("open", path, options.open(path))?;
+fn try_lock(store: &Store, path: &Path, doing: &str) -> Result<Attempt> {
+    let mut file = store.open_lock_file(path)?;
     match file.try_lock() {
         Ok(()) => {
             if !is_still_at(&file, path) {
@@ -87,8 +85,11 @@ fn try_lock(path: &Path, doing: &str) -> Result<Attempt> {
                 return Ok(Attempt::Busy("a collector".to_owned()));
             }
             let text = format!("process {}, {doing}", std::process::id());
-            fs::at("write", path, file.set_len(0))?;
-            fs::write_all(&mut file, path, text.as_bytes())?;
+            // Another member's file that we may only read names no holder.
+            let is_ours = fs::clear(&mut file, path).is_ok();
+            if is_ours {
+                fs::write_all(&mut file, path, text.as_bytes())?;
+            }
             Ok(Attempt::Held(Some(file)))
         }
         Err(TryLockError::WouldBlock) => {

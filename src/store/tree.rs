@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::fence::InUse;
 use super::key_lock::is_still_at;
-use super::{Result, Store};
+use super::usage::Usage;
+use super::{Result, Store, StoreError};
 use crate::events::{Cancel, Silent};
 use crate::sys::fs::{self, Renamed};
 use crate::types::{Listing, TreeDigest};
@@ -23,6 +25,8 @@ pub struct Staging {
     /// Held for as long as the directory is in use, so that another process
     /// can tell it from what a killed one left behind.
     _lock: std::fs::File,
+    /// Keeps collectors away from what is about to be published.
+    _using: Option<InUse>,
 }
 
 impl Staging {
@@ -64,8 +68,14 @@ impl Store {
     /// Its lock file comes first, so that there is no moment in which a killed
     /// process leaves a directory that nobody can tell the owner of.
     pub fn stage(&self) -> Result<Staging> {
+        let using = self.begin_use(&Silent, &Cancel::default())?;
+        self.stage_fenced(Some(using))
+    }
+
+    /// Makes a staging directory for somebody who is alone, or in use already.
+    pub(super) fn stage_fenced(&self, using: Option<InUse>) -> Result<Staging> {
         let tmp = self.layout().tmp();
-        fs::create_private_dir_all(&tmp)?;
+        self.make_dir(&tmp)?;
         loop {
             let made = tempfile::Builder::new()
                 .prefix("stage-")
@@ -79,8 +89,9 @@ impl Store {
                         path: tmp.clone(),
                         source: e.error,
                     })?;
-            // Where the file system has no locks, nothing is ever swept.
-            let _ = lock.try_lock();
+            // Whoever looks whether it is in use has it for a moment. Where the
+            // file system has no locks, nothing is ever swept.
+            let _ = lock.lock();
             if !is_still_at(&lock, &lock_path) {
                 // A sweep came between making and locking it: once more.
                 continue;
@@ -91,6 +102,7 @@ impl Store {
                 path,
                 lock_path,
                 _lock: lock,
+                _using: using,
             });
         }
     }
@@ -109,7 +121,11 @@ impl Store {
                 continue;
             };
             if lock.try_lock().is_ok() {
-                fs::remove_dir_all(&lock_path.with_extension(""))?;
+                match fs::remove_dir_all(&lock_path.with_extension("")) {
+                    // Another member's, who removes it himself.
+                    Err(e) if is_denied(&e) && self.group.is_some() => continue,
+                    removed => removed?,
+                }
                 fs::remove_file(&lock_path)?;
                 swept += 1;
             }
@@ -126,27 +142,51 @@ impl Store {
         let digest = listing.digest();
         let (trees, tree) = (self.layout().trees(), self.layout().tree(digest));
         let listing_path = self.layout().listing(digest);
-        fs::create_private_dir_all(&trees)?;
+        self.make_dir(&trees)?;
         if let Some(parent) = listing_path.parent() {
-            fs::create_private_dir_all(parent)?;
+            self.make_dir(parent)?;
         }
         if fs::metadata_if_exists(&listing_path)?.is_none() || self.listing(digest).is_err() {
             fs::replace(&listing_path, text.as_bytes())?;
         }
-        if tree.is_dir() {
-            return Ok(digest);
+        if self.is_free(digest)? {
+            self.share_tree(staging.path())?;
+            fs::sync_file_system(staging.path())?;
+            match fs::rename_new(staging.path(), &tree)? {
+                Renamed::Done => fs::sync_dir(&trees)?,
+                Renamed::Exists => {
+                    self.is_free(digest)?;
+                }
+            }
         }
-        fs::sync_file_system(staging.path())?;
-        match fs::rename_new(staging.path(), &tree)? {
-            Renamed::Done => fs::sync_dir(&trees)?,
-            Renamed::Exists => {}
-        }
+        // The index is a hint; without the record the listing answers.
+        let _ = self.write_usage(digest, Usage::of(listing));
         Ok(digest)
+    }
+
+    /// Whether no tree has this name yet. Anything else of that name is an
+    /// error: it is moved away like a damaged tree, links excepted.
+    fn is_free(&self, digest: TreeDigest) -> Result<bool> {
+        let path = self.layout().tree(digest);
+        match fs::metadata_if_exists(&path)? {
+            None => Ok(true),
+            Some(found) if found.is_dir() => Ok(false),
+            Some(found) => Err(StoreError::NameTaken {
+                tree: digest,
+                path,
+                is_link: found.is_symlink(),
+            }),
+        }
     }
 
     /// Whether a tree stands under this digest. Its content is not looked at.
     pub fn has_tree(&self, digest: TreeDigest) -> bool {
-        self.layout().tree(digest).is_dir() && self.layout().listing(digest).is_file()
+        let is = |path: &Path, kind: fn(&std::fs::Metadata) -> bool| {
+            fs::metadata_if_exists(path).is_ok_and(|found| found.as_ref().is_some_and(kind))
+        };
+        // Links are not followed: nothing of ours is one.
+        is(&self.layout().tree(digest), std::fs::Metadata::is_dir)
+            && is(&self.layout().listing(digest), std::fs::Metadata::is_file)
     }
 
     /// Reads a tree's listing and checks it against the digest.
@@ -185,7 +225,7 @@ impl Store {
             return Ok(None);
         }
         let dir = self.layout().quarantine();
-        fs::create_private_dir_all(&dir)?;
+        self.make_dir(&dir)?;
         let made = tempfile::Builder::new().prefix("tree-").tempdir_in(&dir);
         let place = fs::at("create a directory in", &dir, made)?.keep();
         match fs::rename(&tree, &place.join(digest.to_hex())) {
@@ -197,4 +237,8 @@ impl Store {
             Ok(()) => Ok(Some(place)),
         }
     }
+}
+
+fn is_denied(error: &fs::FsError) -> bool {
+    error.source.kind() == std::io::ErrorKind::PermissionDenied
 }

@@ -119,7 +119,9 @@ fn open_with(path: &Path, no_follow: bool) -> Result<File> {
 /// A longer one is an error of kind `FileTooLarge`.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = open_regular(path)?;
-    let mut bytes = Vec::new();
+    // One allocation; a file that grows meanwhile is still read to the limit.
+    let size = at("inspect", path, file.metadata())?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     at("read", path, file.take(limit + 1).read_to_end(&mut bytes))?;
     if bytes.len() as u64 > limit {
         let source = io::Error::new(
@@ -338,6 +340,23 @@ pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<File> {
 /// Replaces a file's content in one step: readers see the old or the new
 /// text, also after a power cut.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_and(path, bytes, true, 0o644)
+}
+
+/// Like [`replace`], for a file that only the user may read (0600), at every
+/// moment.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_and(path, bytes, true, 0o600)
+}
+
+/// Like [`replace`] without waiting for the disk: after a power cut the file
+/// may be empty or cut. For hints that carry a check of their own.
+pub fn replace_unflushed(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_and(path, bytes, false, 0o644)
+}
+
+/// `mode` is that of a new file; an existing one keeps its own.
+fn replace_and(path: &Path, bytes: &[u8], flush: bool, mode: u32) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -351,17 +370,21 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = match fs::symlink_metadata(path) {
             Ok(old) if old.is_file() => old.permissions().mode() & 0o777,
-            _ => 0o644,
+            _ => mode,
         };
         let set = staged
             .as_file()
             .set_permissions(fs::Permissions::from_mode(mode));
         at("set the mode of", path, set)?;
     }
-    sync_file(staged.as_file(), path)?;
+    #[cfg(not(unix))]
+    let _ = mode;
+    if flush {
+        sync_file(staged.as_file(), path)?;
+    }
     point("rename", path)?;
     at("replace", path, staged.persist(path).map_err(|e| e.error))?;
-    sync_dir(parent)
+    if flush { sync_dir(parent) } else { Ok(()) }
 }
 
 /// Flushes a file's content to the disk.
@@ -595,8 +618,26 @@ pub fn remove_dir_all(path: &Path) -> Result<()> {
     }
 }
 
+/// Opens up a directory and those below it, by handle: a directory that is
+/// swapped for a link meanwhile leads nowhere.
+#[cfg(unix)]
 fn make_directories_writable(path: &Path) -> Result<()> {
-    set_mode(path, 0o700)?;
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+    let open = || rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from);
+    point("set mode", path)?;
+    let dir = match open() {
+        // It cannot be read either; this one call goes by name.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            use std::os::unix::fs::PermissionsExt as _;
+            let open_up = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+            at("set the mode of", path, open_up)?;
+            at("open", path, open())?
+        }
+        dir => at("open", path, dir)?,
+    };
+    let set = rustix::fs::fchmod(&dir, Mode::RWXU).map_err(io::Error::from);
+    at("set the mode of", path, set)?;
     for name in list(path)? {
         let child = path.join(name);
         if metadata_if_exists(&child)?.is_some_and(|m| m.is_dir()) {
@@ -604,4 +645,75 @@ fn make_directories_writable(path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(not(unix))]
+fn make_directories_writable(_path: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// Whether this process may write to a directory, its file system included.
+#[cfg(unix)]
+pub fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Whether this process may write to a directory.
+#[cfg(not(unix))]
+pub fn is_writable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.permissions().readonly())
+}
+
+/// The name of the network file system that holds a path; `None` for a local
+/// one. There, locks of one machine may mean nothing to another.
+#[cfg(target_os = "linux")]
+pub fn network_file_system(path: &Path) -> Result<Option<&'static str>> {
+    let found = rustix::fs::statfs(path).map_err(io::Error::from);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the magic numbers have 32 bits, whatever the field's type"
+    )]
+    Ok(network_name(
+        at("inspect the file system of", path, found)?.f_type as u32,
+    ))
+}
+
+/// Nothing is known of other systems' file systems.
+#[cfg(not(target_os = "linux"))]
+pub fn network_file_system(_path: &Path) -> Result<Option<&'static str>> {
+    Ok(None)
+}
+
+/// File systems that several machines can have mounted, by their magic number.
+/// FUSE counts: what is behind it cannot be told.
+#[cfg(target_os = "linux")]
+fn network_name(magic: u32) -> Option<&'static str> {
+    Some(match magic {
+        0x6969 => "NFS",
+        0x517B | 0xFE53_4D42 => "SMB",
+        0xFF53_4D42 => "CIFS",
+        0x00C3_6400 => "Ceph",
+        0x5346_414F | 0x6B41_4653 => "AFS",
+        0x0102_1997 => "9P",
+        0x6573_5546 => "FUSE",
+        0x0BD0_0BD0 => "Lustre",
+        0x7461_636F => "OCFS2",
+        0x0116_1970 => "GFS2",
+        0x4750_4653 => "GPFS",
+        0x7375_7245 => "Coda",
+        _ => return None,
+    })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #[test]
+    fn case_110_network_file_systems_are_known_by_name() {
+        assert_eq!(super::network_name(0x6969), Some("NFS"));
+        assert_eq!(super::network_name(0x6573_5546), Some("FUSE"));
+        for local in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630] {
+            assert_eq!(super::network_name(local), None, "{local:x}");
+        }
+    }
 }

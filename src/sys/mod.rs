@@ -10,4 +10,5 @@ mod fault;
 pub mod fs;
 pub mod process;
 pub mod replace;
+pub mod stat;
 pub mod writers;

@@ -2,9 +2,13 @@
 
 mod build_std;
 mod compiled;
+mod fake;
 mod interrupted;
 mod linked;
 mod oracle;
+mod pins;
+mod provenance;
+mod reproducible;
 
 use std::fs;
 use std::path::Path;

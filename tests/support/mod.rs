@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary and the packer use a part of it")]
 
 pub(crate) mod compiler;
+pub(crate) mod cyclonedx;
 pub(crate) mod dist;
 pub(crate) mod pack;
 pub(crate) mod rustup;

@@ -147,7 +147,8 @@ fn debian_compiler(package: Package, scratch: &Path) -> io::Result<Package> {
         .file(&format!("lib/{name}"), &driver)
 }
 
-fn debian_driver() -> io::Result<PathBuf> {
+/// The library that is the compiler.
+pub(crate) fn debian_driver() -> io::Result<PathBuf> {
     let libraries = output(Command::new("ldd").arg("/usr/bin/rustc"))?;
     let line = libraries
         .lines()
@@ -160,7 +161,7 @@ fn debian_driver() -> io::Result<PathBuf> {
 
 /// A copy of `program` that looks for libraries along `runpath`; kept, with
 /// the original's time, so that its archive is found again.
-fn relocated(program: &Path, scratch: &Path, runpath: &str) -> io::Result<PathBuf> {
+pub(crate) fn relocated(program: &Path, scratch: &Path, runpath: &str) -> io::Result<PathBuf> {
     let copy = scratch.join(program.file_name().unwrap_or_default());
     let time = fs::metadata(program)?.modified()?;
     if fs::metadata(&copy)

@@ -254,27 +254,25 @@ fn case_157_an_output_that_vouches_for_itself_is_not_believed() {
     let project = sandbox.project("p", &manifest(&[THUMB]));
     sandbox.run(&project, &["sync"]).exits(0);
     let lock = fs::read(project.join("sysroot.lock")).unwrap();
-    let state = fs::read_to_string(project.join(".sysroot/.state.json")).unwrap();
+    let state = fs::read(project.join(".sysroot/.state")).unwrap();
     // What a hostile repository can bring along: our lock, a marked output, a
     // planted program, and any state but one with the right code.
-    let code = "0".repeat(64);
-    let body = state.split_once('\n').unwrap().1;
-    let empty = {
-        let mut state: serde_json::Value = serde_json::from_str(body).unwrap();
-        state["areas"] = serde_json::json!({});
-        state["trees"] = serde_json::json!([]);
-        state.to_string()
-    };
+    let body = &state[32..];
+    let (foreign, _their_server) = served();
+    let theirs = foreign.project("p", &manifest(&[THUMB]));
+    foreign.run(&theirs, &["sync"]).exits(0);
+    let theirs = fs::read(theirs.join(".sysroot/.state")).unwrap();
     for (name, state) in [
-        ("a", format!("{code}\n{empty}")),
-        ("b", empty),
-        ("c", body.to_owned()),
+        ("a", [&[0; 32], body].concat()),
+        ("b", body.to_vec()),
+        ("c", theirs),
+        ("d", state[..31].to_vec()),
     ] {
         let hostile = sandbox.project(name, &manifest(&[THUMB]));
         fs::write(hostile.join("sysroot.lock"), &lock).unwrap();
         fs::create_dir_all(hostile.join(".sysroot/bin")).unwrap();
         fs::write(hostile.join(".sysroot/.gitignore"), "*\n").unwrap();
-        fs::write(hostile.join(".sysroot/.state.json"), state).unwrap();
+        fs::write(hostile.join(".sysroot/.state"), state).unwrap();
         fs::write(
             hostile.join(".sysroot/bin/rustc"),
             "#!/bin/sh\necho planted\n",

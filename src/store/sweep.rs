@@ -1,0 +1,163 @@
+//! Carries a plan out.
+//!
+//! A tree loses its records first, then its name, by a rename into a staging
+//! directory, and only then its files. Whenever the collector dies, a tree is
+//! whole under its name or not there, no record names one that is not, and
+//! what is left in `tmp/` is the next one's garbage.
+
+use std::collections::BTreeSet;
+
+use super::survey::{Leftover, LeftoverKind};
+use super::{Alone, GcPlan, Result, Staging, Store, StoreError};
+use crate::events::Cancel;
+use crate::sys::fs;
+use crate::types::TreeDigest;
+
+/// What a collection did.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Trees that were removed.
+    pub trees: usize,
+    /// Bytes that were freed.
+    pub bytes: u64,
+    /// What could not be removed, and why; all else was done.
+    pub failures: Vec<String>,
+}
+
+/// Trees that have lost their names.
+struct Trash {
+    staging: Staging,
+    /// With their sizes in bytes.
+    trees: Vec<(TreeDigest, u64)>,
+}
+
+impl Store {
+    /// Removes what a plan names. The plan must have been made while `alone`
+    /// was held, which ends as soon as all names are gone; the files go after
+    /// that, while others work.
+    pub fn sweep(&self, alone: Alone, plan: &GcPlan, now: u64, cancel: &Cancel) -> Result<Swept> {
+        let mut swept = Swept::default();
+        for (root, _) in &plan.roots {
+            swept.note(self.forget(root));
+        }
+        for tree in &plan.touch {
+            // Best effort: its age counts from the next run on.
+            let _ = self.note_use(*tree, now);
+        }
+        let moved = self.take_names(plan, &mut swept, cancel);
+        // These have random names, which nobody takes meanwhile.
+        let is_slow = |leftover: &&Leftover| {
+            matches!(
+                leftover.kind,
+                LeftoverKind::Quarantine | LeftoverKind::Staging
+            )
+        };
+        let (slow, quick): (Vec<_>, Vec<_>) = plan.leftovers.iter().partition(is_slow);
+        self.sweep_leftovers(&quick, &mut swept);
+        drop(alone);
+        self.sweep_leftovers(&slow, &mut swept);
+        if let Some(trash) = moved? {
+            for (tree, bytes) in trash.trees {
+                let removed = fs::remove_dir_all(&trash.staging.path().join(tree.to_hex()));
+                if swept.note(removed.map_err(Into::into)) {
+                    swept.trees += 1;
+                    swept.bytes += bytes;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Takes the trees' records and names away, and tells where the files are.
+    fn take_names(
+        &self,
+        plan: &GcPlan,
+        swept: &mut Swept,
+        cancel: &Cancel,
+    ) -> Result<Option<Trash>> {
+        if plan.trees.is_empty() {
+            return Ok(None);
+        }
+        let mut trees = Vec::new();
+        let staging = self.stage_fenced(None)?;
+        let records = plan.trees.iter().flat_map(|doomed| &doomed.tree.records);
+        let parents: BTreeSet<_> = records.filter_map(|record| record.parent()).collect();
+        let mut unnamed = Vec::new();
+        for doomed in &plan.trees {
+            if cancel.get().is_some() {
+                break;
+            }
+            let removed = doomed
+                .tree
+                .records
+                .iter()
+                .try_for_each(|path| fs::remove_file(path));
+            if swept.note(removed.map_err(Into::into)) {
+                unnamed.push(doomed);
+            }
+        }
+        // No record may come back after a power cut that the tree does not.
+        for dir in parents {
+            fs::sync_dir(dir)?;
+        }
+        for doomed in unnamed {
+            let tree = doomed.tree.tree;
+            let place = staging.path().join(tree.to_hex());
+            let renamed = fs::rename(&self.layout().tree(tree), &place);
+            if swept.note(renamed.map_err(Into::into)) {
+                trees.push((tree, doomed.tree.bytes));
+            }
+        }
+        if !trees.is_empty() {
+            fs::sync_dir(&self.layout().trees())?;
+        }
+        for (tree, _) in &trees {
+            swept.note(fs::remove_file(&self.layout().listing(*tree)).map_err(Into::into));
+            swept.note(fs::remove_file(&self.layout().index(*tree)).map_err(Into::into));
+        }
+        Ok(Some(Trash { staging, trees }))
+    }
+
+    fn sweep_leftovers(&self, leftovers: &[&Leftover], swept: &mut Swept) {
+        for leftover in leftovers {
+            let path = &leftover.path;
+            let removed = match leftover.kind {
+                LeftoverKind::Quarantine | LeftoverKind::Staging | LeftoverKind::Log
+                    if path.is_dir() && !path.is_symlink() =>
+                {
+                    fs::remove_dir_all(path)
+                }
+                // A process that does not use trees may hold one.
+                LeftoverKind::Lock => match fs::open_no_follow(path) {
+                    Ok(lock) if lock.try_lock().is_err() => continue,
+                    _ => fs::remove_file(path),
+                },
+                _ => fs::remove_file(path),
+            };
+            match removed {
+                // Another member's own; he removes it himself.
+                Err(e)
+                    if self.group.is_some()
+                        && e.source.kind() == std::io::ErrorKind::PermissionDenied => {}
+                removed => {
+                    if swept.note(removed.map_err(Into::into)) {
+                        swept.bytes += leftover.bytes;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Swept {
+    /// Notes a failure; tells whether there was none.
+    fn note(&mut self, result: Result<()>) -> bool {
+        let Err(e) = result else { return true };
+        let cause = match &e {
+            StoreError::Fs(e) => format!(": {}", e.source),
+            _ => String::new(),
+        };
+        self.failures.push(format!("{e}{cause}"));
+        false
+    }
+}
