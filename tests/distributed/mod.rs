@@ -27,7 +27,7 @@ impl World {
     /// A world with a lock of this many targets that are compiled.
     fn new(count: usize) -> Self {
         let mut sandbox = Sandbox::new();
-        let (compiler, root) = FakeCompiler::write(&sandbox.path(""));
+        let (compiler, root) = FakeCompiler::write_with(&sandbox.path(""), b"");
         let url = format!("file://{}", root.display());
         sandbox.set("SYSROOT_DIST_SERVER", &url);
         let targets = (0..count).map(|n| format!("fake{n:03}-unknown-none"));
