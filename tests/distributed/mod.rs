@@ -111,7 +111,7 @@ fn program(variable: &str) -> PathBuf {
 
 /// Ports that nobody listens on at this moment.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let bind = |_| TcpListener::bind("127.0.0.1:0").unwrap();
+    let bind = |()| TcpListener::bind("127.0.0.1:0").unwrap();
     let listeners = [(); N].map(bind);
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }

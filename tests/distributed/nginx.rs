@@ -23,13 +23,14 @@ impl Nginx {
         let [open, read, password] = ports;
         let place = dir.path().display();
         // As root its workers would be somebody who may not write here.
-        let user = match rustix::process::geteuid().is_root() {
-            true => "user root;",
-            false => "",
+        let user = if rustix::process::geteuid().is_root() {
+            "user root;"
+        } else {
+            ""
         };
         let dav = "dav_methods PUT; create_full_put_path on;";
         let config = format!(
-            r#"
+            r"
 {user}
 daemon off;
 worker_processes 1;
@@ -58,7 +59,7 @@ http {{
         }}
     }}
 }}
-"#
+"
         );
         fs::create_dir(dir.path().join("files")).unwrap();
         fs::write(dir.path().join("passwords"), "ci:{PLAIN}s3cr3t\n").unwrap();
