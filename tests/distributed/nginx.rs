@@ -33,7 +33,8 @@ impl Nginx {
             r"
 {user}
 daemon off;
-worker_processes 1;
+# One process, so that it ends when it is killed.
+master_process off;
 pid {place}/pid;
 error_log {place}/error.log;
 events {{ worker_connections 64; }}
