@@ -40,6 +40,8 @@ pub fn export(
     let lock = read_lock(project)?;
     let needs = needs(cx, &lock, selected)?;
     let store = cx.store_to_read()?;
+    // No collector takes away what is being written.
+    let using = store.begin_use(cx.observer, cx.cancel)?;
     let mut index = collect(&store, &needs)?;
     if let Some(key) = &key {
         index.sign(key);
@@ -65,6 +67,7 @@ pub fn export(
     let out = out.into_inner();
     out.map_err(|error| source(PackError::Output(error.into_error())))?
         .commit()?;
+    drop(using);
     let bytes = fs::metadata_if_exists(file)?.map_or(0, |metadata| metadata.len());
     Ok(ExportReport {
         trees: index.trees.len(),

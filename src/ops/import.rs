@@ -90,6 +90,8 @@ pub fn import(
         return Err(BundleError::Untrusted(file.to_owned()).into());
     }
     let store = cx.store()?;
+    // A collector must not come between a tree and its record.
+    let using = store.begin_use(cx.observer, cx.cancel)?;
     let (present, missing): (BTreeSet<_>, BTreeSet<_>) =
         wanted.into_iter().partition(|tree| store.has_tree(*tree));
     unpack(cx, &store, &index, &missing, &mut input).map_err(|stop| match stop {
@@ -99,6 +101,7 @@ pub fn import(
     if authority != Authority::Pins {
         record(cx, &store, &index)?;
     }
+    drop(using);
     Ok(ImportReport {
         authority,
         taken: missing.into_iter().collect(),

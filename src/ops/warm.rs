@@ -95,12 +95,15 @@ pub fn warm(
         claims: Claims::new(&*transport, remote, options.lease, cx.settings.now)?,
         key: options.key.clone(),
     };
+    // No collector takes away what is built before it is pushed.
+    let using = warm.store.begin_use(cx.observer, cx.cancel)?;
     let mut report = WarmReport {
         remote: remote.to_string(),
         ..WarmReport::default()
     };
     let missing = warm.look(options.shard.order(&items), &mut report)?;
     warm.all(missing, &mut report)?;
+    drop(using);
     Ok(report)
 }
 

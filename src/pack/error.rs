@@ -116,9 +116,9 @@ impl Diagnostic for PackError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Damaged { .. } => {
-                Some("`sysroot sync` in a project that uses it makes it again".to_owned())
-            }
+            Self::Damaged { .. } => Some(
+                "`sysroot cache verify --repair`, then `sysroot sync` makes it anew".to_owned(),
+            ),
             Self::Fs(error) => error.hint(),
             Self::Write(error) => error.hint(),
             Self::Output(error) => crate::sys::fs::hint(error),

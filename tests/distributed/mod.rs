@@ -27,7 +27,7 @@ impl World {
     /// A world with a lock of this many targets that are compiled.
     fn new(count: usize) -> Self {
         let mut sandbox = Sandbox::new();
-        let (compiler, root) = FakeCompiler::write(&sandbox.path(""));
+        let (compiler, root) = FakeCompiler::write_with(&sandbox.path(""), b"");
         let url = format!("file://{}", root.display());
         sandbox.set("SYSROOT_DIST_SERVER", &url);
         let targets = (0..count).map(|n| format!("fake{n:03}-unknown-none"));
@@ -111,7 +111,7 @@ fn program(variable: &str) -> PathBuf {
 
 /// Ports that nobody listens on at this moment.
 fn free_ports<const N: usize>() -> [u16; N] {
-    let bind = |_| TcpListener::bind("127.0.0.1:0").unwrap();
+    let bind = |()| TcpListener::bind("127.0.0.1:0").unwrap();
     let listeners = [(); N].map(bind);
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }

@@ -23,16 +23,18 @@ impl Nginx {
         let [open, read, password] = ports;
         let place = dir.path().display();
         // As root its workers would be somebody who may not write here.
-        let user = match rustix::process::geteuid().is_root() {
-            true => "user root;",
-            false => "",
+        let user = if rustix::process::geteuid().is_root() {
+            "user root;"
+        } else {
+            ""
         };
         let dav = "dav_methods PUT; create_full_put_path on;";
         let config = format!(
-            r#"
+            r"
 {user}
 daemon off;
-worker_processes 1;
+# One process, so that it ends when it is killed.
+master_process off;
 pid {place}/pid;
 error_log {place}/error.log;
 events {{ worker_connections 64; }}
@@ -58,7 +60,7 @@ http {{
         }}
     }}
 }}
-"#
+"
         );
         fs::create_dir(dir.path().join("files")).unwrap();
         fs::write(dir.path().join("passwords"), "ci:{PLAIN}s3cr3t\n").unwrap();
