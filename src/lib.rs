@@ -6,7 +6,7 @@
 //! sysroot.toml -> manifest -> resolve -> lock -> plan -> fetch / build -> store -> materialize -> verify
 //! ```
 //!
-//! [`manifest`], [`resolve`], [`recipe`], [`lock`] and [`plan`] are pure: values
+//! [`manifest`], [`resolve`], [`recipe`], [`lock`], [`signature`] and [`plan`] are pure: values
 //! in, values out. [`fetch`], [`build`], [`store`] and [`materialize`] do the
 //! work, through [`sys`] where they change a file. [`ops`] has one function a
 //! verb, which joins them; `cli` is the terminal around those.
@@ -22,6 +22,7 @@ pub mod lock;
 pub mod manifest;
 pub mod recipe;
 pub mod resolve;
+pub mod signature;
 
 pub mod events;
 pub mod sys;

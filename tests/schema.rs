@@ -9,6 +9,9 @@
     reason = "a test reads and writes the repository's own files"
 )]
 
+#[path = "schema/names.rs"]
+mod names;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::type_complexity,
     clippy::format_push_string,
     reason = "tests change files directly, may fail anywhere, and read best as tables"

@@ -73,6 +73,7 @@ fn compiler(toolchain: &LockedToolchain) -> Value {
             commit,
             manifest_path: _,
             manifest_sha256: _,
+            signature: _,
         } => json!({ "rustc": rustc, "commit": commit, "date": date }),
         LockedToolchain::System {
             rustc,

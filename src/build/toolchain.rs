@@ -296,12 +296,15 @@ fn find_cargo(rustc: &Path, search: &[PathBuf]) -> Option<PathBuf> {
 }
 
 /// Runs a compiler or cargo that only answers a question.
+///
+/// Not in the working directory: a proxy of rustup obeys a `rust-toolchain.toml`
+/// there and in each directory above, and that file can name any program.
 fn ask(
     command: &mut Command,
     program: &Path,
     arguments: &[&str],
 ) -> Result<String, ToolchainError> {
-    let said = process::ask(command.args(arguments), ANSWER_LIMIT);
+    let said = process::ask(command.args(arguments).current_dir("/"), ANSWER_LIMIT);
     let said = said.map_err(|source| ToolchainError::Run {
         program: program.to_owned(),
         source,

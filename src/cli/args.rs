@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{Age, Size};
+use crate::ops::UpdateTo;
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -75,9 +76,16 @@ pub(super) enum Command {
     Init(InitArgs),
     /// Resolve `sysroot.toml` into `sysroot.lock`
     Lock(LockArgs),
+    /// Write another date into `sysroot.toml`, and lock it
+    Update(UpdateArgs),
     /// Lock if needed, then bring `.sysroot/` into the locked state
     Sync(SyncArgs),
-    /// Check manifest, lock and output against each other; offline and read-only
+    /// Check manifest, lock, specs, output and pins against each other; offline and read-only
+    ///
+    /// `lock --check` is the part about manifest and lock, `sync --check` the part about the
+    /// output. Exit codes: 0 nothing is wrong; 1 something differs; 2 a file is malformed; 9 one
+    /// could not be read; 5 bytes are damaged; 6 trust. Of several the most severe counts, and
+    /// they are named here in that order.
     Verify(VerifyArgs),
     /// Print the in-toto statement about a compiled target
     Attest(AttestArgs),
@@ -140,7 +148,8 @@ pub(super) struct InitArgs {
     reason = "each is one flag of the command line"
 )]
 pub(super) struct LockArgs {
-    /// Write nothing, and exit with 1 if the lock would change
+    /// Write nothing, and exit with 1 if the lock would change: the part of `verify` that is
+    /// about manifest and lock
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) check: bool,
     /// Write nothing, and print what would be written
@@ -159,6 +168,33 @@ pub(super) struct LockArgs {
     /// How many jobs may run at once [env: `SYSROOT_JOBS`] [default: all processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
+    /// Accept a channel manifest that is older than the lock's
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
+}
+
+/// Flags of `update`.
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// `YYYY-MM-DD`, or `latest`: the newest date that has everything asked for
+    #[arg(value_name = "DATE|latest", default_value = "latest", value_parser = update_to)]
+    pub(super) to: UpdateTo,
+    /// Write nothing, and print what would change
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Accept a channel manifest without signature although the lock's has one
+    #[arg(long)]
+    pub(super) allow_unsigned: bool,
+}
+
+fn update_to(text: &str) -> Result<UpdateTo, crate::types::channel::ChannelError> {
+    if text == "latest" {
+        return Ok(UpdateTo::Latest);
+    }
+    text.parse().map(UpdateTo::Date)
 }
 
 /// Flags of `sync`.
@@ -174,7 +210,8 @@ pub(super) struct SyncArgs {
     /// Use the lock without comparing it with the manifest
     #[arg(long)]
     pub(super) frozen: bool,
-    /// Write nothing, and exit with 1 if the output is not what the lock says
+    /// Write nothing, and exit with 1 if the output is not what the lock says: the part of
+    /// `verify` that is about the output
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) check: bool,
     /// Write nothing, and print what would happen
@@ -198,9 +235,38 @@ pub(super) struct VerifyArgs {
     /// the one check that starts a compiler
     #[arg(long)]
     pub(super) rebuild: bool,
+    /// Fail unless the lock is provably what a trusted key signed
+    #[arg(long)]
+    pub(super) require_signature: bool,
+    /// Compare the lock with what the dist servers have now (uses the network)
+    #[arg(long)]
+    pub(super) upstream: bool,
     /// With `--rebuild`, only this target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE", requires = "rebuild")]
     pub(super) targets: Vec<Triple>,
+    /// How to print what was found
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "human",
+        conflicts_with = "json"
+    )]
+    pub(super) format: VerifyFormat,
+}
+
+/// Forms of `verify`'s result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum VerifyFormat {
+    /// Lines for people.
+    Human,
+    /// The same as `--json`.
+    Json,
+    /// Annotations of a GitHub Actions run.
+    Github,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// XML in the form of `JUnit`, one test case a check.
+    Junit,
 }
 
 /// Flags of `attest`.

@@ -8,8 +8,8 @@ use super::Session;
 use super::args::LockArgs;
 use super::error::CliError;
 use super::terminal::path_value;
-use crate::lock::{Difference, Lock, LockedSource};
-use crate::ops::{self, LockMode, LockStatus, PinOptions, Pinned};
+use crate::lock::{Difference, Lock, LockedSource, ManifestSignature};
+use crate::ops::{self, LockMode, LockOptions, LockStatus, PinOptions, Pinned};
 
 pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
@@ -18,7 +18,14 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, Cl
         (false, true) => LockMode::DryRun,
         (false, false) => LockMode::Write,
     };
-    let report = ops::lock(&session.cx, &project, mode, args.refresh)?;
+    let options = LockOptions {
+        mode,
+        refresh: args.refresh,
+        allow_downgrade: args.allow_downgrade,
+        allow_unsigned: args.allow_unsigned,
+        look_nearby: true,
+    };
+    let report = ops::lock(&session.cx, &project, options)?;
     let pinned = if args.pin || !args.repin.is_empty() {
         let options = PinOptions {
             mode,
@@ -38,6 +45,9 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, Cl
         "written": resolved || pinned.as_ref().is_some_and(|pinned| pinned.written),
         "targets": targets(&report.file.lock),
         "pins": pinned.iter().flat_map(|pinned| &pinned.pins).map(pin_object).collect::<Vec<_>>(),
+        "age_in_days": report.age_in_days,
+        "signature": signature_word(&report.file.lock),
+        "signer": signer(&report.file.lock),
     }));
     if mode == LockMode::DryRun && report.status != LockStatus::Fresh {
         session.terminal.result(report.file.text.trim_end());
@@ -45,6 +55,9 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, Cl
     describe(session, &report.status, &report.file.lock);
     for one in pinned.iter().flat_map(|pinned| &pinned.pins) {
         describe_pin(session, one, args.repin.contains(&one.target));
+    }
+    if let Some(days) = report.age_in_days {
+        describe_origin(session, &report.file.lock, days);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,6 +96,44 @@ fn describe_pin(session: &Session<'_>, pinned: &Pinned, again: bool) {
     }
 }
 
+/// What is known about the channel manifest's signature, in one word.
+fn signature_word(lock: &Lock) -> Option<&'static str> {
+    lock.manifest_signature().map(|signature| match signature {
+        ManifestSignature::NotAsked => "not asked",
+        ManifestSignature::Missing => "missing",
+        ManifestSignature::Good { .. } => "good",
+    })
+}
+
+fn signer(lock: &Lock) -> Option<String> {
+    match lock.manifest_signature()? {
+        ManifestSignature::Good { signer, .. } => Some(signer.to_string()),
+        ManifestSignature::NotAsked | ManifestSignature::Missing => None,
+    }
+}
+
+/// How old something is, for people.
+pub(super) fn age(days: i64) -> String {
+    match days {
+        1 => "1 day old".to_owned(),
+        days if days < 0 => "of a day to come".to_owned(),
+        days => format!("{days} days old"),
+    }
+}
+
+/// Tells people how old the channel manifest is, and who signed it.
+pub(super) fn describe_origin(session: &Session<'_>, lock: &Lock, days: i64) {
+    let age = age(days);
+    let signed = match (signer(lock), signature_word(lock)) {
+        (Some(signer), _) => format!("signed by {signer}"),
+        (None, Some("missing")) => "not signed".to_owned(),
+        (None, _) => "its signature was not asked for".to_owned(),
+    };
+    session
+        .terminal
+        .note(&format!("the channel manifest is {age} and {signed}"));
+}
+
 /// The status as one word for scripts.
 pub(super) fn status_word(status: &LockStatus) -> &'static str {
     match status {
@@ -103,6 +154,7 @@ fn changes(status: &LockStatus) -> Vec<Value> {
 /// One changed field for scripts.
 pub(super) fn difference(difference: &Difference) -> Value {
     let Difference {
+        target: _,
         field,
         manifest,
         lock,

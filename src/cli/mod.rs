@@ -20,6 +20,7 @@ mod signals;
 mod status;
 mod sync;
 mod terminal;
+mod update;
 mod verify;
 
 use std::process::ExitCode;
@@ -106,6 +107,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Init(args) => init::run(&session, args),
         Command::Lock(args) => lock::run(&session, args),
+        Command::Update(args) => update::run(&session, args),
         Command::Sync(args) => sync::run(&session, args),
         Command::Verify(args) => verify::run(&session, args),
         Command::Attest(args) => attest::run(&session, args),

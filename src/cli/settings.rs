@@ -164,22 +164,26 @@ pub(super) fn path() -> OsString {
     variable("PATH").unwrap_or_default()
 }
 
+/// Where GitHub Actions has the repository; places in annotations are told
+/// from there.
+pub(super) fn github_workspace() -> Option<PathBuf> {
+    let path = PathBuf::from(variable("GITHUB_WORKSPACE")?);
+    path.is_absolute().then_some(path)
+}
+
 /// Reads the environment; `jobs` is the flag's value.
 pub(super) fn settings(global: &Global, jobs: Option<u16>) -> Result<Settings, SettingsError> {
     let config = user_config()?;
     Ok(Settings {
         remotes: remotes(&config)?,
+        dist_servers: dist_servers(&config)?,
         config,
         cache: cache_dir()?,
-        dist_server: match text("SYSROOT_DIST_SERVER")? {
-            Some(server) => server,
-            None => text("RUSTUP_DIST_SERVER")?.unwrap_or_else(|| UPSTREAM.to_owned()),
-        },
         offline: global.offline || switch("SYSROOT_OFFLINE"),
         jobs: jobs_setting(jobs)?,
         link_mode: link_mode()?,
         host: own_host(),
-        rustc: variable("SYSROOT_RUSTC").map(PathBuf::from),
+        rustc: variable("SYSROOT_RUSTC").map(system_rustc),
         search_path: std::env::split_paths(&path())
             .filter(|p| p.is_absolute())
             .collect(),
@@ -209,6 +213,35 @@ fn now() -> Result<u64, SettingsError> {
     }
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Ok(since.map_or(0, |since| since.as_secs()))
+}
+
+/// The dist servers in the order they are asked: the environment's, then the
+/// configuration's; upstream's if neither names one.
+fn dist_servers(config: &Config) -> Result<Vec<String>, SettingsError> {
+    let named = match text("SYSROOT_DIST_SERVER")? {
+        Some(server) => Some(server),
+        None => text("RUSTUP_DIST_SERVER")?,
+    };
+    let mut servers: Vec<String> = named.into_iter().collect();
+    for server in &config.dist.servers {
+        if !servers.contains(server) {
+            servers.push(server.clone());
+        }
+    }
+    if servers.is_empty() {
+        servers.push(UPSTREAM.to_owned());
+    }
+    Ok(servers)
+}
+
+/// The system's compiler: a path from where the user stands, or a bare name,
+/// which is looked up on PATH and never in the working directory.
+fn system_rustc(value: OsString) -> PathBuf {
+    let path = PathBuf::from(value);
+    if path.components().count() < 2 {
+        return path;
+    }
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// The triple this binary was compiled for.
@@ -246,7 +279,13 @@ fn user_config() -> Result<Config, SettingsError> {
         Err(source) => return Err(SettingsError::ConfigFile { path, source }),
     };
     check_owner(&path)?;
-    Config::parse(&text, &path).map_err(SettingsError::Config)
+    let mut config = Config::parse(&text, &path).map_err(SettingsError::Config)?;
+    let dir = path.parent().unwrap_or(Path::new(""));
+    for key in &mut config.dist.signing_keys {
+        *key = dir.join(&*key);
+        check_owner(key)?;
+    }
+    Ok(config)
 }
 
 /// Refuses a configuration that somebody else could have written: it names
@@ -395,6 +434,11 @@ fn proxy() -> Result<Proxies, SettingsError> {
         https: either("HTTPS_PROXY", "https_proxy")?,
         none_for: either("NO_PROXY", "no_proxy")?.unwrap_or_default(),
     })
+}
+
+/// The working directory of the process, whatever `-C` says; `None` if it is gone.
+pub(super) fn working_directory() -> Option<PathBuf> {
+    std::env::current_dir().ok()
 }
 
 /// The directory to start from: `-C`, else the working directory.

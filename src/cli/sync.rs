@@ -112,6 +112,12 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
     if let Some(status) = &report.lock {
         let word = lock::status_word(status);
         session.terminal.detail(&format!("the lock was {word}"));
+        if let Some(days) = report.age_in_days {
+            let age = lock::age(days);
+            session
+                .terminal
+                .note(&format!("the channel manifest is {age}"));
+        }
     }
     let elapsed = seconds(report.elapsed);
     let targets = report.targets.len();

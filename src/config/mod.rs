@@ -7,7 +7,7 @@
 mod duration;
 mod size;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -38,10 +38,15 @@ pub struct Config {
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Dist {
     /// Dist servers in the order they are asked; the environment's goes first.
+    /// Without any, upstream's own is asked.
     pub servers: Vec<String>,
     /// What to do about upstream's signature of the channel manifest.
     pub signature: SignaturePolicy,
-    /// How old a moving channel's newest manifest may be.
+    /// Armored public OpenPGP keys whose signatures count beside Rust's own:
+    /// those of private dist servers. Relative paths start at the
+    /// configuration file.
+    pub signing_keys: Vec<PathBuf>,
+    /// How old a channel manifest may be when a lock is made from it.
     pub max_age: Option<Age>,
 }
 
@@ -149,6 +154,7 @@ mod tests {
             [dist]
             servers = ["https://mirror.example"]
             signature = "require"
+            signing-keys = ["keys/mirror.asc"]
             max-age = "10d"
             [cache]
             max-size = "20G"
@@ -165,6 +171,7 @@ mod tests {
         "#;
         let config = Config::parse(text, Path::new("config.toml")).unwrap();
         assert_eq!(config.dist.signature, SignaturePolicy::Require);
+        assert_eq!(config.dist.signing_keys, [Path::new("keys/mirror.asc")]);
         assert_eq!(config.cache.max_size, Some(Size(20 << 30)));
         assert_eq!(config.cache.max_age, Some(Age::days(90)));
         assert_eq!(config.cache.share, Share::Group);
@@ -173,6 +180,35 @@ mod tests {
             Config::parse("", Path::new("c")).unwrap(),
             Config::default()
         );
+    }
+
+    #[test]
+    fn the_documented_example_is_a_configuration_with_every_key() {
+        let page = include_str!("../../docs/configuration.md");
+        let text = page.split("```").nth(1).unwrap();
+        let text = text.strip_prefix("toml").unwrap();
+        let config = Config::parse(text, Path::new("config.toml")).unwrap();
+        let Config {
+            dist:
+                Dist {
+                    servers,
+                    signature,
+                    signing_keys,
+                    max_age,
+                },
+            cache,
+            remotes,
+            trust,
+        } = config;
+        assert!(!servers.is_empty() && !signing_keys.is_empty() && max_age.is_some());
+        assert_eq!(signature, SignaturePolicy::Require);
+        assert!(cache.max_size.is_some() && cache.max_age.is_some());
+        assert!(!remotes.is_empty() && !trust.keys.is_empty());
+        // Each key has a row of its own, too.
+        for line in text.lines().filter(|line| line.contains(" = ")) {
+            let key = line.split(" = ").next().unwrap();
+            assert!(page.contains(&format!("| `{key}` |")), "{key}");
+        }
     }
 
     #[test]

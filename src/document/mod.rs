@@ -6,6 +6,7 @@
 
 mod depth;
 mod fault;
+mod place;
 
 use std::ops::Range;
 use std::path::Path;
@@ -18,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 use crate::types::nearest::nearest;
 
 pub use fault::Fault;
+pub use place::{Places, Spot};
 
 /// One TOML text and the name it is quoted under.
 pub(crate) struct Document<'a> {
@@ -129,7 +131,7 @@ pub(crate) fn shorten(text: &str) -> String {
     escape_controls(&short)
 }
 
-fn escape_controls(text: &str) -> String {
+pub(crate) fn escape_controls(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let (escaped, plain) = if c.is_control() {

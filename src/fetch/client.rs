@@ -128,6 +128,19 @@ impl Client {
         })
     }
 
+    /// Fetches the detached signature (`.asc`) beside a file; `None` if the
+    /// server has none.
+    pub fn signature(&self, path: &RelPath) -> Result<Option<Vec<u8>>, FetchError> {
+        let Ok(path) = format!("{path}.asc").parse::<RelPath>() else {
+            return Ok(None);
+        };
+        match self.small_file(&path, self.options.signature_limit) {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(FetchError::NoManifest { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn small_file(&self, path: &RelPath, limit: u64) -> Result<(Vec<u8>, Served), FetchError> {
         let absent = |url| FetchError::NoManifest { url };
         let mut memory = Memory::default();

@@ -1,6 +1,6 @@
 //! Bytes from a dist server: the channel manifest, and component archives.
 //!
-//! [`Client`] talks to one [`DistServer`]; every wait, size, redirect and
+//! [`Client`] talks to one [`DistServer`], [`Mirrors`] to several in order; every wait, size, redirect and
 //! repetition has a bound in [`Options`]. No byte leaves [`Client::download`]
 //! before the whole file matched its SHA-256, and what [`archive::unpack`]
 //! reads is the handle whose bytes were hashed. Neither decides *what* to
@@ -13,6 +13,7 @@ mod error;
 mod hash_file;
 mod local;
 mod meter;
+mod mirrors;
 mod object;
 mod options;
 mod partial;
@@ -26,6 +27,7 @@ mod transport;
 pub use choose::{Format, choose_format};
 pub use client::{Client, Download, FetchedManifest};
 pub use error::{Fault, FetchError};
+pub use mirrors::{Answer, Mirrors};
 pub use object::Receive;
 pub(crate) use object::{Sent, Upload};
 pub use options::{Clock, Options, Proxies, SystemClock};

@@ -37,6 +37,8 @@ pub struct Options {
     pub mismatch_wait: Duration,
     /// Largest channel manifest, in bytes: 16 MiB (real ones have about 1 MB).
     pub manifest_limit: u64,
+    /// Largest detached signature, in bytes: 16 KiB (real ones have about 900).
+    pub signature_limit: u64,
     /// Proxies; none by default.
     pub proxies: Proxies,
     /// Root certificates in PEM beside the machine's own.
@@ -65,6 +67,7 @@ impl Default for Options {
             redirects: 5,
             mismatch_wait: Duration::from_secs(3),
             manifest_limit: 16 << 20,
+            signature_limit: crate::signature::MAX_SIGNATURE,
             proxies: Proxies::default(),
             extra_roots: Vec::new(),
             offline: false,

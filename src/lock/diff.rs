@@ -11,12 +11,35 @@ use crate::types::{CrateSet, DebugInfo, OptLevel, Panic, Profile, SpecDigest, Tr
 /// One field in which manifest and lock differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
+    /// The target it belongs to; `None` for what belongs to all of them.
+    pub target: Option<Triple>,
     /// The field, as a dotted path: `targets.my-os.opt-level`.
     pub field: String,
     /// What is asked for now, in TOML's spelling; `None` where nothing is.
     pub manifest: Option<String>,
     /// What the lock answered, in TOML's spelling; `None` where nothing is.
     pub lock: Option<String>,
+}
+
+/// How the field of a spec's content is called.
+const SPEC_BYTES: &str = "spec (the file's bytes)";
+
+impl Difference {
+    /// Whether it is about the bytes of a spec, not about a key of the manifest.
+    pub fn is_of_spec_bytes(&self) -> bool {
+        self.key() == Some(SPEC_BYTES)
+    }
+
+    /// The field below its target: `opt-level`; `None` for the target itself.
+    pub fn key(&self) -> Option<&str> {
+        match &self.target {
+            None => Some(&self.field),
+            Some(target) => self
+                .field
+                .strip_prefix(&format!("targets.{target}"))?
+                .strip_prefix('.'),
+        }
+    }
 }
 
 impl fmt::Display for Difference {
@@ -39,7 +62,10 @@ pub fn differences(
     specs: &BTreeMap<Triple, SpecDigest>,
     lock: &Lock,
 ) -> Vec<Difference> {
-    let mut found = Found(Vec::new());
+    let mut found = Found {
+        target: None,
+        all: Vec::new(),
+    };
     let Manifest {
         channel,
         hosts,
@@ -64,6 +90,7 @@ pub fn differences(
     let names: BTreeSet<&Triple> = targets.keys().chain(lock.targets.keys()).collect();
     for name in names {
         let field = format!("targets.{name}");
+        found.target = Some(name.clone());
         match (targets.get(name), lock.targets.get(name)) {
             (Some(wanted), Some(locked)) => {
                 found.requests(&field, wanted, &locked.request);
@@ -75,14 +102,19 @@ pub fn differences(
             (None, None) => {}
         }
     }
-    found.0
+    found.all
 }
 
-struct Found(Vec<Difference>);
+/// What was found so far, and the target that is looked at.
+struct Found {
+    target: Option<Triple>,
+    all: Vec<Difference>,
+}
 
 impl Found {
     fn push(&mut self, field: String, manifest: Option<String>, lock: Option<String>) {
-        self.0.push(Difference {
+        self.all.push(Difference {
+            target: self.target.clone(),
             field,
             manifest,
             lock,
@@ -104,7 +136,7 @@ impl Found {
     /// The same path may hold other bytes than when it was locked.
     fn spec(&mut self, target: &str, on_disk: Option<&SpecDigest>, locked: &LockedTarget) {
         if let (Some(now), Some(then)) = (on_disk, &locked.spec) {
-            let field = format!("{target}.spec (the file's bytes)");
+            let field = format!("{target}.{SPEC_BYTES}");
             self.compare(field, Some(now.to_string()), Some(then.to_string()));
         }
     }

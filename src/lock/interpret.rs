@@ -7,15 +7,17 @@ use toml::de::DeTable;
 use super::check::check;
 use super::place::Place;
 use super::schema::{
-    RawArchive, RawLock, RawOptions, RawRequest, RawSource, RawTarget, RawToolchain,
+    RawArchive, RawLock, RawOptions, RawRequest, RawSignature, RawSource, RawTarget, RawToolchain,
 };
 use super::{
     Lock, LockedArchive, LockedBuild, LockedComponent, LockedSource, LockedTarget, LockedToolchain,
+    ManifestSignature,
 };
 use crate::document::{Document, Fault};
 use crate::manifest::schema::Scalar;
 use crate::manifest::{TargetRequest, rustflags, values};
 use crate::recipe::BuildOptions;
+use crate::signature::Fingerprint;
 use crate::types::{Channel, ComponentId, CrateSet, Profile, Triple};
 
 pub(super) fn interpret(
@@ -47,6 +49,8 @@ fn toolchain(
         commit,
         manifest,
         manifest_digest,
+        signer,
+        signature,
         cargo,
         rust_src,
     } = raw;
@@ -54,6 +58,8 @@ fn toolchain(
         place.forbidden("date", date.as_ref())?;
         place.forbidden("manifest", manifest.as_ref())?;
         place.forbidden("manifest-digest", manifest_digest.as_ref())?;
+        place.forbidden("signer", signer.as_ref())?;
+        place.forbidden("signature", signature.as_ref())?;
         return Ok(LockedToolchain::System {
             rustc,
             commit: place.required("commit", commit)?,
@@ -74,7 +80,28 @@ fn toolchain(
         commit,
         manifest_path: place.required("manifest", manifest)?,
         manifest_sha256: place.required("manifest-digest", manifest_digest)?,
+        signature: self::signature(place, signer, signature)?,
     })
+}
+
+fn signature(
+    place: &Place<'_, '_>,
+    signer: Option<Fingerprint>,
+    raw: Option<RawSignature>,
+) -> Result<ManifestSignature, Fault> {
+    match (signer, raw) {
+        (None, None) => Ok(ManifestSignature::NotAsked),
+        (None, Some(RawSignature::None)) => Ok(ManifestSignature::Missing),
+        (Some(signer), Some(RawSignature::Detached(detached))) => {
+            Ok(ManifestSignature::Good { signer, detached })
+        }
+        (None, Some(RawSignature::Detached(_))) => {
+            Err(place.fault("signature", "a signature without its `signer`"))
+        }
+        (Some(_), None | Some(RawSignature::None)) => {
+            Err(place.fault("signer", "a `signer` without a signature"))
+        }
+    }
 }
 
 fn archives(

@@ -7,6 +7,7 @@
 mod check;
 mod diff;
 mod interpret;
+mod merge;
 mod place;
 mod read;
 pub mod schema;
@@ -16,12 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::TargetRequest;
 use crate::recipe::{BuildOptions, Inputs, Recipe};
+use crate::signature::{Detached, Fingerprint};
 use crate::types::{
     Channel, ComponentId, ComponentName, CrateSet, Date, RecipeKey, RelPath, Sha256, SpecDigest,
     TreeDigest, Triple,
 };
 
 pub use diff::{Difference, differences};
+pub use merge::{Agreed, agreed};
 pub use read::{LockError, MAX_SIZE};
 
 /// The content of a `sysroot.lock`.
@@ -57,6 +60,8 @@ pub enum LockedToolchain {
         /// SHA-256 of the channel manifest's bytes; informative, because
         /// mirrors may rewrite it while the component hashes agree.
         manifest_sha256: Sha256,
+        /// Whether upstream vouches for that manifest.
+        signature: ManifestSignature,
     },
     /// The machine's own toolchain.
     System {
@@ -68,6 +73,24 @@ pub enum LockedToolchain {
         cargo: String,
         /// Tree digest of rust-src's `library` directory.
         rust_src: TreeDigest,
+    },
+}
+
+/// What a lock knows about the channel manifest's signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ManifestSignature {
+    /// Nobody asked for one: the user's policy was `off`, or the lock is of a
+    /// sysroot that did not know of signatures.
+    #[default]
+    NotAsked,
+    /// The server had none.
+    Missing,
+    /// A good one.
+    Good {
+        /// The key that made it.
+        signer: Fingerprint,
+        /// The signature.
+        detached: Detached,
     },
 }
 
@@ -105,6 +128,12 @@ pub struct LockedArchive {
     pub path: RelPath,
     /// SHA-256 of the whole file.
     pub sha256: Sha256,
+}
+
+impl std::fmt::Display for LockedArchive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.path, self.sha256)
+    }
 }
 
 /// One target: the request, and what it was resolved to.
@@ -177,6 +206,15 @@ impl LockedSource {
 }
 
 impl Lock {
+    /// What is known about the channel manifest's signature; `None` for the
+    /// system's toolchain, which has no channel manifest.
+    pub fn manifest_signature(&self) -> Option<&ManifestSignature> {
+        match &self.toolchain {
+            LockedToolchain::Dist { signature, .. } => Some(signature),
+            LockedToolchain::System { .. } => None,
+        }
+    }
+
     /// The archive of a component for a target (`None`: the one for all).
     pub fn archive(&self, name: &str, target: Option<&Triple>) -> Option<&LockedComponent> {
         let name = name.parse().ok()?;

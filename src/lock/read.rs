@@ -86,7 +86,9 @@ impl Diagnostic for LockError {
             Self::Empty { .. } | Self::TooLarge { .. } | Self::Malformed(_) => Some(
                 "restore it from version control, or delete it and run `sysroot lock`".to_owned(),
             ),
-            Self::Conflict(_) => Some("`sysroot lock` locks again from sysroot.toml".to_owned()),
+            Self::Conflict(_) => {
+                Some("`sysroot lock` locks again and keeps what both sides agree on".to_owned())
+            }
             Self::Newer { .. } => Some("update sysroot".to_owned()),
         }
     }

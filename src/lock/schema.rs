@@ -13,6 +13,7 @@ use crate::manifest::schema::{
     NAME_PATTERN, Scalar, codegen_units_schema, crates_schema, debug_schema, features_schema,
     opt_level_schema,
 };
+use crate::signature::{Detached, Fingerprint};
 use crate::types::{
     Channel, ComponentName, Date, Panic, RecipeKey, RelPath, Sha256, SpecDigest, Strategy,
     TreeDigest, Triple,
@@ -21,7 +22,7 @@ use crate::types::{
 /// The version that this sysroot writes, and the newest it reads.
 pub const VERSION: i64 = 1;
 /// The revision that this sysroot writes.
-pub const REVISION: i64 = 0;
+pub const REVISION: i64 = 1;
 
 /// The JSON Schema of `sysroot.lock`.
 pub fn lock() -> serde_json::Value {
@@ -88,12 +89,41 @@ pub(super) struct RawToolchain {
     /// Digest of the channel manifest; informative, mirrors rewrite it.
     #[schemars(schema_with = "sha256_schema")]
     pub(super) manifest_digest: Option<Sha256>,
+    /// Fingerprint of the OpenPGP key that signed the channel manifest.
+    #[schemars(schema_with = "fingerprint_schema")]
+    pub(super) signer: Option<Fingerprint>,
+    /// The channel manifest's detached OpenPGP signature, without armor, in
+    /// base64; or `none`, where the server had none.
+    #[schemars(schema_with = "signature_schema")]
+    pub(super) signature: Option<RawSignature>,
     /// The system's cargo, as it names itself.
     pub(super) cargo: Option<String>,
     /// Tree digest of the system's rust-src.
     #[schemars(schema_with = "blake3_schema")]
     pub(super) rust_src: Option<TreeDigest>,
 }
+
+/// What is known about the channel manifest's signature.
+pub(super) enum RawSignature {
+    /// The server had none.
+    None,
+    /// The signature.
+    Detached(Detached),
+}
+
+impl<'de> Deserialize<'de> for RawSignature {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == NO_SIGNATURE {
+            return Ok(Self::None);
+        }
+        let detached = text.parse().map_err(serde::de::Error::custom)?;
+        Ok(Self::Detached(detached))
+    }
+}
+
+/// What stands for a signature that the server did not have.
+pub(super) const NO_SIGNATURE: &str = "none";
 
 /// One archive in the formats that upstream offers.
 #[derive(Deserialize, JsonSchema)]
@@ -241,6 +271,8 @@ pub(super) const TOOLCHAIN_KEYS: &[&str] = &[
     "commit",
     "manifest",
     "manifest-digest",
+    "signer",
+    "signature",
     "cargo",
     "rust-src",
 ];
@@ -277,6 +309,14 @@ pub(super) const BUILD_KEYS: &[&str] = &["key", "pin"];
 
 fn names_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": { "type": "string", "pattern": NAME_PATTERN } })
+}
+
+fn fingerprint_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^([0-9A-F]{40}|[0-9A-F]{64})$" })
+}
+
+fn signature_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^(none|[A-Za-z0-9+/]+={0,2})$" })
 }
 
 fn sha256_schema(_: &mut SchemaGenerator) -> Schema {

@@ -3,8 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::schema::{REVISION, VERSION};
-use super::{Lock, LockedBuild, LockedComponent, LockedSource, LockedTarget, LockedToolchain};
+use super::schema::{NO_SIGNATURE, REVISION, VERSION};
+use super::{
+    Lock, LockedBuild, LockedComponent, LockedSource, LockedTarget, LockedToolchain,
+    ManifestSignature,
+};
 use crate::manifest::TargetRequest;
 use crate::recipe::BuildOptions;
 use crate::types::{CrateSet, DebugInfo, OptLevel, Panic, Profile, Strategy, Triple};
@@ -60,12 +63,21 @@ fn write_toolchain(out: &mut Emitter, toolchain: &LockedToolchain) {
             commit,
             manifest_path,
             manifest_sha256,
+            signature,
         } => {
             out.text("date", &date.to_string());
             out.text("rustc", rustc);
             out.optional("commit", commit.as_ref());
             out.text("manifest", manifest_path.as_str());
             out.text("manifest-digest", &manifest_sha256.to_string());
+            match signature {
+                ManifestSignature::NotAsked => {}
+                ManifestSignature::Missing => out.text("signature", NO_SIGNATURE),
+                ManifestSignature::Good { signer, detached } => {
+                    out.text("signer", &signer.to_string());
+                    out.text("signature", &detached.to_string());
+                }
+            }
         }
         LockedToolchain::System {
             rustc,

@@ -5,6 +5,7 @@
 //! target and everything checked. No I/O: the text comes in, a value or a
 //! diagnostic with line, column and caret goes out.
 
+mod edit;
 mod init;
 mod parse;
 pub mod rustflags;
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::types::{Channel, ComponentName, CrateSet, Profile, RelPath, Strategy, Triple};
 
+pub use edit::with_channel;
 pub use init::Template;
 pub use parse::{MAX_SIZE, MAX_TARGETS, ManifestError};
 pub use spec::{SpecError, check_spec};

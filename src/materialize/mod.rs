@@ -483,7 +483,7 @@ fn remove(path: &Path) -> Result<()> {
 }
 
 /// Reads an area of an output in full and lists what differs from what it
-/// shall be; at most a hundred lines.
+/// shall be: one line a path.
 pub fn differences(output: &Path, area: &Area) -> Result<Vec<String>> {
     let place = area.path.below(output);
     let Some(metadata) = fs::metadata_if_exists(&place)? else {
@@ -545,7 +545,6 @@ fn file_differences(
         }
     }
     found.sort_unstable();
-    found.truncate(100);
     Ok(found)
 }
 
@@ -596,13 +595,4 @@ fn files_below(output: &Path, name: &str) -> Result<Vec<String>> {
         }
     }
     Ok(files)
-}
-
-/// The listing of all areas' files, by their path in the output.
-pub fn listing_of(areas: &[Area]) -> Listing {
-    let entries = areas.iter().flat_map(|area| match &area.content {
-        Content::Files(files) => files.values().map(|(entry, _)| entry.clone()).collect(),
-        Content::Symlink(_) | Content::Scripts(_) => Vec::new(),
-    });
-    Listing::new(entries.collect()).unwrap_or_default()
 }

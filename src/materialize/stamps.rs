@@ -74,12 +74,17 @@ impl Stamps {
         Self(writer.0)
     }
 
-    /// How many files, links and directories these are.
+    /// How many files and links these are, directories left out.
     pub fn count(&self) -> usize {
         let entries = groups(&self.0).into_iter().flatten().map(|group| {
             let mut entries = group.entries;
-            let next = || entries.stamp().and_then(|_| entries.name());
-            std::iter::from_fn(next).count()
+            let next = || {
+                let stamp = entries.stamp()?;
+                entries.name().map(|_| stamp.kind)
+            };
+            std::iter::from_fn(next)
+                .filter(|kind| *kind != Kind::Directory)
+                .count()
         });
         entries.sum()
     }

@@ -138,7 +138,8 @@ fn find(store: &Store, name: &str) -> Result<BTreeSet<TreeDigest>, OpsError> {
 /// The collection after a successful sync, once a day. It never waits for a
 /// lock, takes a bounded time, and whatever fails in it is not the sync's.
 pub(super) fn collect_daily(cx: &Context<'_>, store: &Store) -> Option<GcReport> {
-    if cx.settings.config.cache.collect == Collect::Never {
+    // Offline nothing that goes could be had again.
+    if cx.settings.config.cache.collect == Collect::Never || cx.settings.offline {
         return None;
     }
     let now = cx.settings.now;

@@ -13,7 +13,7 @@ use crate::plan::PlanError;
 use crate::resolve::ResolveError;
 use crate::store::StoreError;
 use crate::sys::fs::FsError;
-use crate::types::{Class, ComponentId, Diagnostic, Triple};
+use crate::types::{Channel, Class, ComponentId, Diagnostic, Triple};
 
 /// A verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum OpsError {
     /// Resolving.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// Signatures.
+    #[error(transparent)]
+    Trust(#[from] super::trust::TrustError),
     /// Fetching.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -149,6 +152,33 @@ pub enum OpsError {
         /// What differs, with both values.
         differences: Vec<String>,
     },
+    /// The downloaded compiler is of another commit than the lock states.
+    #[error("the downloaded rustc is of commit {found}, and the lock has {locked}")]
+    OtherCommit {
+        /// The lock's commit.
+        locked: String,
+        /// What the compiler says.
+        found: String,
+    },
+    /// `update` of a channel that has no date.
+    #[error("the channel `{0}` has no date to update")]
+    NotDated(Channel),
+    /// `update`: every newer date lacks something.
+    #[error("no date after {from} has everything that the manifest asks for{}", passed_over(.skipped))]
+    NothingNewer {
+        /// The manifest's channel.
+        from: Channel,
+        /// The newer dates, newest first, with what they lack.
+        skipped: Vec<(Channel, String)>,
+    },
+    /// `update`: a downloaded target would have to be compiled.
+    #[error("{channel} has no rust-std for `{target}`, which is downloaded now")]
+    NoLongerShipped {
+        /// The target.
+        target: Triple,
+        /// The newer date.
+        channel: Channel,
+    },
     /// There is no compiler on this machine.
     #[error("there is no `rustc` on PATH, and SYSROOT_RUSTC is not set")]
     NoSystemToolchain,
@@ -253,6 +283,14 @@ fn names(triples: &[Triple]) -> String {
         .join(", ")
 }
 
+/// At most five dates; the newest tell most.
+fn passed_over(skipped: &[(Channel, String)]) -> String {
+    let lines = skipped.iter().take(5);
+    lines.fold(String::new(), |text, (channel, reason)| {
+        format!("{text}\n  {channel}: {reason}")
+    })
+}
+
 fn bullets(lines: &[impl std::fmt::Display]) -> String {
     lines.iter().fold(String::new(), |text, line| {
         text + "\n  " + &line.to_string()
@@ -270,6 +308,7 @@ impl Diagnostic for OpsError {
             Self::ChannelManifest(e) => e.class(),
             Self::Sources(e) => e.class(),
             Self::ServerPath(_) => Class::Bug,
+            Self::Trust(e) => e.class(),
             Self::Fetch(e) => e.class(),
             Self::Archive { source, .. } => source.class(),
             Self::Toolchain(e) => e.class(),
@@ -283,7 +322,10 @@ impl Diagnostic for OpsError {
             Self::Materialize(e) => e.class(),
             Self::Fs(e) => e.class(),
             Self::Cancelled(e) => e.class(),
-            Self::Conflict(_) | Self::NotReproducible(_) | Self::Tree(_) => Class::Integrity,
+            Self::Conflict(_)
+            | Self::NotReproducible(_)
+            | Self::OtherCommit { .. }
+            | Self::Tree(_) => Class::Integrity,
             Self::NoManifest(_)
             | Self::Unreadable { .. }
             | Self::SpecOutside { .. }
@@ -292,6 +334,8 @@ impl Diagnostic for OpsError {
             | Self::OwnToolchain(_)
             | Self::NotCompiled { .. }
             | Self::NoSystemToolchain => Class::Usage,
+            Self::NotDated(_) => Class::Usage,
+            Self::NothingNewer { .. } | Self::NoLongerShipped { .. } => Class::Unresolvable,
             Self::ForeignManifest { .. } => Class::Trust,
             Self::MissingLock(_)
             | Self::StaleLock { .. }
@@ -318,6 +362,7 @@ impl Diagnostic for OpsError {
             Self::ChannelManifest(e) => return e.hint(),
             Self::Sources(e) => return e.hint(),
             Self::ServerPath(_) => return None,
+            Self::Trust(e) => return e.hint(),
             Self::Fetch(e) => return e.hint(),
             Self::Archive { source, .. } => return source.hint(),
             Self::Toolchain(e) => return e.hint(),
@@ -355,6 +400,12 @@ impl Diagnostic for OpsError {
             Self::OtherToolchain { .. } => {
                 "use the locked toolchain (SYSROOT_RUSTC names another), or run `sysroot lock`"
             }
+            Self::OtherCommit { .. } => {
+                "the dist server mixed two releases; lock another date, or from another server"
+            }
+            Self::NotDated(_) => "write the release you want into `channel`, then `sysroot lock`",
+            Self::NothingNewer { .. } => "wait for a newer date, or ask for less",
+            Self::NoLongerShipped { .. } => "`strategy = \"build\"` compiles it",
             Self::NoSystemToolchain => {
                 "install a toolchain with rust-src, or name a date as the channel"
             }

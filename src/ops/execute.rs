@@ -9,12 +9,12 @@ use std::time::Instant;
 use super::differ::{self, Built};
 use super::failures::{Failures, whole};
 use super::project::Project;
-use super::{Context, OpsError, lock, system};
+use super::{Context, OpsError, channel, system};
 use crate::attest;
 use crate::build::{Builder, BuilderOptions, Job, TargetSpec, Toolchain};
 use crate::events::{Event, Stage};
 use crate::fetch::archive::{Limits, unpack};
-use crate::fetch::{Client, Download, Format, choose_format};
+use crate::fetch::{Download, Format, Mirrors, choose_format};
 use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
 use crate::materialize;
 use crate::plan::{Build, Fetch, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
@@ -87,15 +87,15 @@ pub(super) fn execute(
         host: &plan.host,
     };
     let queue = Queue::new(&plan.fetch);
-    let client = if plan.fetch.is_empty() {
+    let mirrors = if plan.fetch.is_empty() {
         None
     } else {
-        Some(lock::client(cx)?)
+        Some(channel::mirrors(cx)?)
     };
     let (fetched, built) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..FETCHERS.min(plan.fetch.len()))
-            .filter_map(|_| client.as_ref())
-            .map(|client| scope.spawn(|| run.fetch_all(client, &queue)))
+            .filter_map(|_| mirrors.as_ref())
+            .map(|mirrors| scope.spawn(|| run.fetch_all(mirrors, &queue)))
             .collect();
         let built = run.build_all(&plan.build, &queue);
         let mut fetched = Vec::new();
@@ -214,12 +214,12 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     fn fetch_all(
         &self,
-        client: &Client,
+        mirrors: &Mirrors<'_>,
         queue: &Queue,
     ) -> Result<Vec<(ComponentId, TreeDigest)>, OpsError> {
         let mut done = Vec::new();
         while let Some(mut turn) = queue.next() {
-            let tree = self.fetch(client, &turn.fetch.id)?;
+            let tree = self.fetch(mirrors, &turn.fetch.id)?;
             turn.ok = true;
             done.push((turn.fetch.id.clone(), tree));
         }
@@ -227,7 +227,7 @@ impl Run<'_> {
     }
 
     /// Brings one archive's tree into the store, unless another process just did.
-    fn fetch(&self, client: &Client, id: &ComponentId) -> Result<TreeDigest, OpsError> {
+    fn fetch(&self, mirrors: &Mirrors<'_>, id: &ComponentId) -> Result<TreeDigest, OpsError> {
         let (cx, store) = (self.cx, self.store);
         let missing = || crate::plan::PlanError::MissingArchive(id.clone());
         let component = self.lock.archives.get(id).ok_or_else(missing)?;
@@ -242,7 +242,7 @@ impl Run<'_> {
         let chosen = match store.component(&hashes) {
             Known::Tree(tree) => return Ok(tree),
             Known::AllBut(unknown) => only_format(component, unknown),
-            Known::Nothing => choose_format(component, client.observed_rate()),
+            Known::Nothing => choose_format(component, mirrors.observed_rate()),
         };
         let (format, archive) = chosen.ok_or_else(missing)?;
         // Another lock may pair this archive with other formats; the partial
@@ -262,7 +262,7 @@ impl Run<'_> {
             sha256: archive.sha256,
             limit: MAX_ARCHIVE,
         };
-        let file = client.download(&request, &partial, &|bytes| task.progress(bytes))?;
+        let file = mirrors.download(&request, &partial, &|bytes| task.progress(bytes))?;
         task.finish();
         let task = Task::start(cx, id.to_string(), Stage::Unpack);
         let staging = store.stage()?;
@@ -363,7 +363,24 @@ impl Run<'_> {
             staging.path().join("bin").join(file)
         };
         let toolchain = Toolchain::from_parts(&program("rustc"), &program("cargo"), &rust_src)?;
+        self.check_commit(&toolchain)?;
         Ok((Some(staging), toolchain))
+    }
+
+    /// The compiler must be of the commit that the channel manifest stated:
+    /// it compiles only its own library.
+    fn check_commit(&self, toolchain: &Toolchain) -> Result<(), OpsError> {
+        let LockedToolchain::Dist { commit, .. } = &self.lock.toolchain else {
+            return Ok(());
+        };
+        let found = &toolchain.version.commit;
+        match commit {
+            Some(locked) if locked != found => Err(OpsError::OtherCommit {
+                locked: locked.clone(),
+                found: found.clone(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// A stored component's tree and listing.

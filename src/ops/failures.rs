@@ -110,7 +110,7 @@ mod tests {
         Settings {
             config: crate::config::Config::default(),
             cache: PathBuf::new(),
-            dist_server: String::new(),
+            dist_servers: Vec::new(),
             offline: true,
             jobs: 1,
             link_mode: crate::materialize::LinkMode::Copy,

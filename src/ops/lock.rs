@@ -1,21 +1,16 @@
 //! `lock`: the manifest's request resolved, and written if its meaning changed.
 
-use std::path::Path;
 use std::time::Instant;
 
 use super::project::{LockFile, Project};
-use super::{Context, OpsError, system};
+use super::{Context, OpsError, TrustError, channel, nearest, signature, system};
 use crate::events::{Event, Stage};
-use crate::fetch::{Client, DistServer, FetchedManifest, Options};
-use crate::lock::{Difference, Lock, LockError, LockedSource};
+use crate::lock::{Agreed, Difference, Lock, LockError, LockedSource, LockedToolchain, agreed};
 use crate::resolve::{
-    ChannelManifest, Source, carry_pins, check_not_older, check_not_republished, resolve,
+    ResolveError, Source, carry_pins, check_age, check_not_older, check_not_republished, resolve,
 };
 use crate::sys::fs;
-use crate::types::{Channel, RelPath, Sha256};
-
-/// The largest channel manifest we read from the cache.
-const MAX_CHANNEL_MANIFEST: u64 = 16 << 20;
+use crate::types::{Channel, RelPath};
 
 /// What `lock` may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +21,39 @@ pub enum LockMode {
     DryRun,
     /// Fail if the lock would change; write nothing.
     Check,
+}
+
+/// What is asked of `lock`.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that is asked for"
+)]
+pub struct LockOptions {
+    /// What it may do.
+    pub mode: LockMode,
+    /// Ask the server again, and take over a day that it published anew
+    /// (unless nothing is written).
+    pub refresh: bool,
+    /// Accept a channel manifest that is older than the lock's.
+    pub allow_downgrade: bool,
+    /// Accept a channel manifest without signature although the lock's has one.
+    pub allow_unsigned: bool,
+    /// Ask the server which near date has a target that the asked one lacks.
+    pub look_nearby: bool,
+}
+
+impl From<LockMode> for LockOptions {
+    /// This mode, and nothing else out of the ordinary.
+    fn from(mode: LockMode) -> Self {
+        Self {
+            mode,
+            refresh: false,
+            allow_downgrade: false,
+            allow_unsigned: false,
+            look_nearby: true,
+        }
+    }
 }
 
 /// What became of the lock.
@@ -46,6 +74,9 @@ pub struct LockReport {
     pub status: LockStatus,
     /// The lock.
     pub file: LockFile,
+    /// How many days old the channel manifest is that was just resolved;
+    /// `None` if nothing was, or for the system's toolchain.
+    pub age_in_days: Option<i64>,
 }
 
 /// Resolves the manifest and writes the lock if its meaning changed.
@@ -57,70 +88,151 @@ pub struct LockReport {
 pub fn lock(
     cx: &Context<'_>,
     project: &Project,
-    mode: LockMode,
-    refresh: bool,
+    options: LockOptions,
 ) -> Result<LockReport, OpsError> {
-    let before = project.lock_text();
-    let old = match project.read_lock() {
-        // A damaged lock is what `lock` is there to replace; a check must see it.
-        Err(OpsError::Lock(e @ (LockError::Conflict(_) | LockError::Empty { .. })))
-            if mode == LockMode::Write =>
-        {
-            cx.observer
-                .event(Event::Warning(format!("{e}; it is resolved anew")));
-            None
-        }
-        result => result?,
-    };
-    let differences = old.as_ref().map(|old| project.differences(&old.lock));
+    let LockOptions { mode, refresh, .. } = options;
+    let at_first = project.lock_text();
+    let old = read_old(cx, project, mode)?;
+    let differences = old.file.as_ref().map(|old| project.differences(&old.lock));
     let is_system = project.manifest.channel == Channel::System;
-    if let (Some(old), Some([])) = (&old, differences.as_deref())
-        && !refresh
-        && !is_system
-    {
+    let satisfies = old
+        .file
+        .as_ref()
+        .is_none_or(|old| signature::satisfies_policy(cx, &old.lock));
+    let answers = differences.as_deref() == Some(&[]) && !refresh && !is_system && satisfies;
+    if let (true, Known::Good, Some(file)) = (answers, old.known, &old.file) {
         return Ok(LockReport {
             status: LockStatus::Fresh,
-            file: old.clone(),
+            file: file.clone(),
+            age_in_days: None,
         });
     }
     if mode == LockMode::Check {
         check_answers(project, differences.as_deref())?;
+        if !satisfies {
+            return Err(unsigned(project));
+        }
     }
-    let new = resolve_project(cx, project, old.as_ref().map(|o| &o.lock), refresh)?;
+    let before = old.file.as_ref().map(|file| &file.lock);
+    let new = match before {
+        Some(agreed) if answers && old.known == Known::Agreed { whole: true } => agreed.clone(),
+        _ => resolve_project(cx, project, before, options)?,
+    };
+    let age_in_days = age_in_days(cx, &new);
     let text = new.to_text();
-    let status = match &old {
-        None => LockStatus::Created,
-        Some(old) if old.lock == new => LockStatus::Fresh,
-        Some(_) => LockStatus::Updated(differences.unwrap_or_default()),
+    let status = match (before, old.known) {
+        (Some(before), Known::Good) if *before == new => LockStatus::Fresh,
+        (None, Known::Good) => LockStatus::Created,
+        _ => LockStatus::Updated(differences.unwrap_or_default()),
     };
     if status == LockStatus::Fresh {
         // Equal in meaning: the text on the disk stays, whatever its line ends.
-        if let Some(file) = old {
-            return Ok(LockReport { status, file });
+        if let Some(file) = old.file {
+            return Ok(LockReport {
+                status,
+                file,
+                age_in_days,
+            });
         }
     }
     if mode == LockMode::Check {
         return Err(OpsError::WouldChange(project.files.lock.clone()));
     }
     if mode == LockMode::Write {
-        // Resolving takes a while. What somebody else wrote meanwhile may be
-        // the same answer with pins, or one to a newer question.
-        let now = project.lock_text();
-        if now != before && now.as_ref() != Some(&text) {
-            return match project.read_lock()? {
-                Some(file) if project.differences(&file.lock).is_empty() => Ok(LockReport {
-                    status: LockStatus::Fresh,
-                    file,
-                }),
-                _ => Err(OpsError::LockChanged(project.files.lock.clone())),
-            };
+        if let Some(file) = written_meanwhile(cx, project, at_first, &text)? {
+            return Ok(LockReport {
+                status: LockStatus::Fresh,
+                file,
+                age_in_days,
+            });
         }
         fs::replace(&project.files.lock, text.as_bytes())?;
     }
     Ok(LockReport {
         status,
         file: LockFile { lock: new, text },
+        age_in_days,
     })
+}
+
+/// The lock that somebody else wrote while we resolved, which takes a while:
+/// the same answer with pins is good, one to a newer question is left alone.
+fn written_meanwhile(
+    cx: &Context<'_>,
+    project: &Project,
+    at_first: Option<String>,
+    text: &str,
+) -> Result<Option<LockFile>, OpsError> {
+    let now = project.lock_text();
+    if now == at_first || now.as_deref() == Some(text) {
+        return Ok(None);
+    }
+    let answers = |file: &LockFile| {
+        project.differences(&file.lock).is_empty() && signature::satisfies_policy(cx, &file.lock)
+    };
+    match project.read_lock()?.filter(answers) {
+        Some(file) => Ok(Some(file)),
+        None => Err(OpsError::LockChanged(project.files.lock.clone())),
+    }
+}
+
+/// The error of a lock without the signature that the user's policy requires.
+pub(super) fn unsigned(project: &Project) -> OpsError {
+    let lock = project.files.lock.clone();
+    TrustError::UnsignedLock { lock }.into()
+}
+
+fn age_in_days(cx: &Context<'_>, lock: &Lock) -> Option<i64> {
+    match &lock.toolchain {
+        LockedToolchain::Dist { date, .. } => Some(date.age_in_days(cx.settings.today)),
+        LockedToolchain::System { .. } => None,
+    }
+}
+
+/// What is known of the lock that is to be replaced.
+struct Old {
+    /// `None`: nothing.
+    file: Option<LockFile>,
+    known: Known,
+}
+
+/// How it is known.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    /// It was read, or there is none.
+    Good,
+    /// It is what two sides of a conflict agree on, with its pins only or in
+    /// whole.
+    Agreed { whole: bool },
+}
+
+/// Reads the lock. A damaged one is what `lock` is there to replace; a check
+/// must see it.
+fn read_old(cx: &Context<'_>, project: &Project, mode: LockMode) -> Result<Old, OpsError> {
+    let warn = |text: String| cx.observer.event(Event::Warning(text));
+    let (file, known) = match project.read_lock() {
+        Err(OpsError::Lock(e @ LockError::Conflict(_))) if mode != LockMode::Check => {
+            let text = project.files.lock_text()?.unwrap_or_default();
+            let agreed = agreed(&text, &project.files.lock);
+            let whole = agreed.as_ref().is_some_and(|agreed| agreed.whole);
+            warn(match &agreed {
+                None => format!("{e}; no two locks can be read from it, so it is resolved anew"),
+                Some(Agreed { lock, pins, .. }) => format!(
+                    "{e}; it is locked again, and what both sides agree on is kept: {} targets, \
+                     {pins} pins",
+                    lock.targets.len()
+                ),
+            });
+            let file = agreed.map(|Agreed { lock, .. }| LockFile { lock, text });
+            (file, Known::Agreed { whole })
+        }
+        Err(OpsError::Lock(e @ LockError::Empty { .. })) if mode == LockMode::Write => {
+            warn(format!("{e}; it is resolved anew"));
+            (None, Known::Good)
+        }
+        result => (result?, Known::Good),
+    };
+    Ok(Old { file, known })
 }
 
 /// Refuses a lock that is missing, or stale by itself.
@@ -140,7 +252,7 @@ fn resolve_project(
     cx: &Context<'_>,
     project: &Project,
     old: Option<&Lock>,
-    accept_republished: bool,
+    options: LockOptions,
 ) -> Result<Lock, OpsError> {
     let begun = Instant::now();
     let task = project.manifest.channel.to_string();
@@ -149,34 +261,20 @@ fn resolve_project(
         stage: Stage::Resolve,
         total: None,
     });
-    let specs = project.spec_digests();
     let mut new = match project.manifest.channel.manifest_path() {
         None => {
             let toolchain = system::describe(&system::find(cx)?)?;
             resolve(
                 &project.manifest,
-                &specs,
+                &project.spec_digests(),
                 &Source::System(&toolchain),
                 cx.settings.today,
             )?
         }
-        Some(path) => {
-            let fetched = channel_manifest(cx, &task, &path, accept_republished)?;
-            let manifest = ChannelManifest::parse(&fetched.bytes)?;
-            let path = server_path(&path)?;
-            let source = Source::Dist {
-                manifest: &manifest,
-                path,
-                sha256: fetched.sha256,
-            };
-            resolve(&project.manifest, &specs, &source, cx.settings.today)?
-        }
+        Some(path) => from_channel(cx, project, server_path(&path)?, old, options)?,
     };
     if let Some(old) = old {
-        check_not_older(old, &new)?;
-        if !accept_republished {
-            check_not_republished(old, &new)?;
-        }
+        compare_with_old(cx, old, &new, options)?;
         carry_pins(&mut new, old);
         carry_other_hosts(&mut new, old);
     }
@@ -187,6 +285,59 @@ fn resolve_project(
         elapsed,
     });
     Ok(new)
+}
+
+/// Resolves against the channel manifest, signature included.
+fn from_channel(
+    cx: &Context<'_>,
+    project: &Project,
+    path: RelPath,
+    old: Option<&Lock>,
+    options: LockOptions,
+) -> Result<Lock, OpsError> {
+    let (channel, today) = (project.manifest.channel, cx.settings.today);
+    let published = channel::published(cx, channel, &path, options.refresh)?;
+    let signed = signature::to_lock(cx, channel, &published, old, options.allow_unsigned)?;
+    let source = Source::Dist {
+        manifest: &published.manifest,
+        path,
+        sha256: published.file.sha256,
+    };
+    let resolved = resolve(&project.manifest, &project.spec_digests(), &source, today);
+    let mut new = match resolved {
+        Err(error) if options.look_nearby => return Err(nearest::complete(cx, channel, error)),
+        result => result?,
+    };
+    check_age(
+        published.manifest.date,
+        today,
+        cx.settings.config.dist.max_age,
+    )?;
+    if let LockedToolchain::Dist { signature, .. } = &mut new.toolchain {
+        *signature = signed;
+    }
+    Ok(new)
+}
+
+/// Refuses to go back in time, and to take over other bytes of a day that was
+/// locked before, unless told to.
+fn compare_with_old(
+    cx: &Context<'_>,
+    old: &Lock,
+    new: &Lock,
+    options: LockOptions,
+) -> Result<(), OpsError> {
+    let tell = |error: &ResolveError| cx.observer.event(Event::Warning(error.to_string()));
+    match check_not_older(old, new) {
+        Err(error) if options.allow_downgrade => tell(&error),
+        result => result?,
+    }
+    match check_not_republished(old, new) {
+        // Taking it over is what writing anew is for; a check only tells.
+        Err(error) if options.refresh && options.mode != LockMode::Check => tell(&error),
+        result => result?,
+    }
+    Ok(())
 }
 
 /// Keeps what other machines locked of the same system toolchain: this one
@@ -217,96 +368,7 @@ fn carry_other_hosts(new: &mut Lock, old: &Lock) {
     }
 }
 
-/// The channel manifest of a dated channel: from the cache, else the server.
-///
-/// A dated manifest does not change, so the cached one is as good as the
-/// server's; `refresh` asks the server all the same.
-fn channel_manifest(
-    cx: &Context<'_>,
-    channel: &str,
-    path: &str,
-    refresh: bool,
-) -> Result<FetchedManifest, OpsError> {
-    let store = cx.store()?;
-    let cached = store.layout().manifest(&cached_name(cx, channel));
-    if !refresh && let Some(found) = read_cached(&cached) {
-        return Ok(found);
-    }
-    if cx.settings.offline {
-        return Err(OpsError::Offline {
-            what: format!("the channel manifest of {channel}"),
-        });
-    }
-    let path = server_path(path)?;
-    let fetched = client(cx)?.channel_manifest(&path)?;
-    // Only what can be read is worth keeping.
-    ChannelManifest::parse(&fetched.bytes)?;
-    if let Some(parent) = cached.parent() {
-        store.make_dir(parent)?;
-    }
-    // The first line is the hash of the rest: a damaged copy is no copy.
-    let mut kept = format!("{}\n", fetched.sha256.to_hex()).into_bytes();
-    kept.extend_from_slice(&fetched.bytes);
-    fs::replace(&cached, &kept)?;
-    Ok(fetched)
-}
-
-/// The name of a cached manifest: one a server, because what one server says
-/// must not answer for another.
-fn cached_name(cx: &Context<'_>, channel: &str) -> String {
-    let server = cx.settings.dist_server.trim_end_matches('/');
-    let hash = blake3::hash(server.as_bytes()).to_hex();
-    format!("{}-{channel}", hash.get(..16).unwrap_or(&hash))
-}
-
 /// A path made of a checked date or release; so it always parses.
 fn server_path(path: &str) -> Result<RelPath, OpsError> {
     path.parse().map_err(OpsError::ServerPath)
-}
-
-fn read_cached(path: &Path) -> Option<FetchedManifest> {
-    let kept = fs::read(path, MAX_CHANNEL_MANIFEST + 65).ok()?;
-    let hash = Sha256::from_hex(std::str::from_utf8(kept.get(..64)?).ok()?).ok()?;
-    let bytes = kept.get(64..)?.strip_prefix(b"\n")?.to_vec();
-    (Sha256::of(&bytes) == hash).then_some(FetchedManifest {
-        bytes,
-        sha256: hash,
-    })
-}
-
-/// A client for the configured dist server.
-pub(super) fn client(cx: &Context<'_>) -> Result<Client, OpsError> {
-    let server = DistServer::parse(&cx.settings.dist_server)?;
-    let options = Options {
-        offline: cx.settings.offline,
-        cancel: cx.cancel.clone(),
-        proxies: cx.settings.proxy.clone(),
-        ..Options::default()
-    };
-    Ok(Client::new(server, options)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cached_manifest_that_was_cut_off_is_none() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("kept");
-        let hash = Sha256::of(b"").to_hex();
-        let other = Sha256::of(b"x").to_hex();
-        for (kept, whole) in [
-            (String::new(), false),
-            (hash[..63].to_owned(), false),
-            (hash.clone(), false),
-            (format!("{hash}x"), false),
-            (format!("{other}\n"), false),
-            (format!("{other}\nx"), true),
-            (format!("{hash}\n"), true),
-        ] {
-            fs::replace(&path, kept.as_bytes()).unwrap();
-            assert_eq!(read_cached(&path).is_some(), whole, "{kept:?}");
-        }
-    }
 }

@@ -7,6 +7,7 @@
 mod again;
 mod attest;
 mod cache;
+mod channel;
 mod check_store;
 mod collect;
 mod differ;
@@ -19,6 +20,7 @@ mod import;
 mod key;
 mod link;
 mod lock;
+mod nearest;
 mod needs;
 mod output;
 mod pins;
@@ -26,9 +28,12 @@ mod project;
 mod push;
 mod rebuild;
 mod remote;
+mod signature;
 mod status;
 mod sync;
 mod system;
+mod trust;
+mod update;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -45,15 +50,20 @@ pub use fresh::up_to_date;
 pub use import::{Authority, ImportReport, import};
 pub use key::{CacheKey, key};
 pub use link::{LinkReport, Rustup, link, unlink};
-pub use lock::{LockMode, LockReport, LockStatus, lock};
+pub use lock::{LockMode, LockOptions, LockReport, LockStatus, lock};
 pub use pins::{PinOptions, PinReport, Pinned, pin};
 pub use project::{Project, ProjectFiles};
 pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
 pub use rebuild::rebuild;
 pub use remote::{PullOptions, PullReport, Pulled, pull};
+pub use signature::{SignatureCheck, judge as judge_signature};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
-pub use verify::{Finding, Judgement, VerifyOptions, VerifyReport, verify};
+pub use trust::TrustError;
+pub use update::{UpdateOptions, UpdateReport, UpdateTo, update};
+pub use verify::{
+    CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
+};
 
 use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};
@@ -68,8 +78,8 @@ pub struct Settings {
     pub config: Config,
     /// The cache directory.
     pub cache: PathBuf,
-    /// The dist server, as text.
-    pub dist_server: String,
+    /// The dist servers in the order they are asked, as text; at least one.
+    pub dist_servers: Vec<String>,
     /// Whether to stay off the network.
     pub offline: bool,
     /// How many jobs may run at once.

@@ -8,7 +8,7 @@ use super::again::{Again, Compiled, How, compile, compiled_targets, fetch_inputs
 use super::execute::{Run, execute, index};
 use super::failures::Failures;
 use super::project::{LockFile, Project};
-use super::{Context, LockMode, OpsError, sync};
+use super::{Context, LockMode, OpsError, sync, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource};
 use crate::materialize::check_stored;
@@ -72,7 +72,7 @@ pub fn pin(
         });
     }
     if options.mode == LockMode::Write && !(lacks.is_empty() && options.again.is_empty()) {
-        sync::check_system(cx, &file.lock)?;
+        system::check_locked(cx, &file.lock)?;
         let store = cx.store()?;
         let lock = file.lock.clone();
         let run = Run {

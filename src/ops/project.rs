@@ -7,7 +7,7 @@ use super::OpsError;
 use crate::lock::{Difference, Lock, differences};
 use crate::manifest::{Manifest, check_spec};
 use crate::sys::fs::{self, FsError};
-use crate::types::{FileDigest, SpecDigest, Triple};
+use crate::types::{FileDigest, RelPath, SpecDigest, Triple};
 
 /// The largest manifest and spec we read.
 pub(super) const MAX_MANIFEST: u64 = 1 << 20;
@@ -64,24 +64,12 @@ impl ProjectFiles {
 
     /// Reads the manifest and the specs it names.
     pub fn load(self) -> Result<Project, OpsError> {
-        let text = fs::read_text(&self.manifest, MAX_MANIFEST).map_err(unreadable)?;
+        let text = self.manifest_text()?;
         let manifest = Manifest::parse(&text, &self.manifest)?;
         let mut specs = BTreeMap::new();
         for (target, request) in &manifest.targets {
-            if let Some(spec) = &request.spec {
-                let path = spec.below(&self.dir);
-                check_inside(&self.dir, &path, target)?;
-                let text = fs::read_text(&path, MAX_MANIFEST).map_err(unreadable_spec)?;
-                let bytes = text.into_bytes();
-                let digest = check_spec(&bytes, &path)?;
-                specs.insert(
-                    target.clone(),
-                    Spec {
-                        path,
-                        bytes,
-                        digest,
-                    },
-                );
+            if let Some(path) = &request.spec {
+                specs.insert(target.clone(), self.read_spec(target, path)?);
             }
         }
         Ok(Project {
@@ -89,6 +77,30 @@ impl ProjectFiles {
             manifest_digest: FileDigest::of(text.as_bytes()),
             manifest,
             specs,
+        })
+    }
+
+    /// The text of the manifest.
+    pub fn manifest_text(&self) -> Result<String, OpsError> {
+        fs::read_text(&self.manifest, MAX_MANIFEST).map_err(unreadable)
+    }
+
+    /// The text of the lock; `None` where there is no such file.
+    pub fn lock_text(&self) -> Result<Option<String>, OpsError> {
+        fs::read_text_if_exists(&self.lock, MAX_LOCK).map_err(unreadable)
+    }
+
+    /// Reads the spec that a target names, and checks that it may be used.
+    pub fn read_spec(&self, target: &Triple, spec: &RelPath) -> Result<Spec, OpsError> {
+        let path = spec.below(&self.dir);
+        check_inside(&self.dir, &path, target)?;
+        let text = fs::read_text(&path, MAX_MANIFEST).map_err(unreadable_spec)?;
+        let bytes = text.into_bytes();
+        let digest = check_spec(&bytes, &path)?;
+        Ok(Spec {
+            path,
+            bytes,
+            digest,
         })
     }
 }
@@ -101,8 +113,8 @@ fn check_owner(path: &Path) -> Result<(), OpsError> {
     // file writes it.
     for metadata in [std::fs::symlink_metadata(path), std::fs::metadata(path)] {
         let owner = match metadata {
-            // A link to nowhere; reading it tells better what is wrong.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            // A link to nowhere or to itself; reading it tells better what is wrong.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound || is_link_loop(&e) => continue,
             metadata => fs::at("inspect", path, metadata).map_err(unreadable)?.uid(),
         };
         // Root's files are as trustworthy as root; and root may look at anything.
@@ -222,8 +234,7 @@ impl Project {
 
     /// Reads the lock, if there is one.
     pub fn read_lock(&self) -> Result<Option<LockFile>, OpsError> {
-        let Some(text) = fs::read_text_if_exists(&self.files.lock, MAX_LOCK).map_err(unreadable)?
-        else {
+        let Some(text) = self.files.lock_text()? else {
             return Ok(None);
         };
         let lock = Lock::parse(&text, &self.files.lock)?;

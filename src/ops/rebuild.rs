@@ -22,7 +22,7 @@ use crate::types::{Class, Diagnostic as _, TreeDigest, Triple};
 const ELSEWHERE: &str = "a-directory-whose-path-is-longer-than-that-of-a-sync";
 
 /// The check's name.
-const CHECK: &str = "rebuild";
+pub(super) const CHECK: &str = "rebuild";
 
 /// Compiles targets again, all that are compiled or the selected ones, and
 /// judges each against the lock's pin; without one against the store.
@@ -102,7 +102,7 @@ fn judge_all(run: &Run<'_>, known: &[(Again, TreeDigest)]) -> Result<Vec<Finding
                 .iter()
                 .map(|fetch| format!("{}: not in the store", fetch.id)),
         );
-        return Ok(vec![Finding::Bad(Class::CheckFailed, lines)]);
+        return Ok(vec![Finding::bad(Class::CheckFailed, lines)]);
     }
     let staging = run.store.stage()?;
     let how = How {
@@ -115,7 +115,7 @@ fn judge_all(run: &Run<'_>, known: &[(Again, TreeDigest)]) -> Result<Vec<Finding
     let results = match compile(run, &targets, how) {
         Ok(results) => results,
         Err(e @ OpsError::Cancelled(_)) => return Err(e),
-        Err(e) => return Ok(vec![Finding::Bad(e.class(), vec![whole(&e)])]),
+        Err(e) => return Ok(vec![Finding::bad(e.class(), [whole(&e)])]),
     };
     let judged = results.into_iter().zip(known);
     judged
@@ -138,7 +138,7 @@ fn judge(
     let Again { target, key, pin } = again;
     let compiled = match result {
         Ok(compiled) => compiled,
-        Err(e) => return Ok(Finding::Bad(e.class(), vec![whole(&e)])),
+        Err(e) => return Ok(Finding::bad(e.class(), [whole(&e)])),
     };
     let what = if pin.is_some() {
         "the pinned tree"
@@ -162,5 +162,5 @@ fn judge(
         "{target}: compiled again to another tree than {what}"
     )];
     lines.extend(mismatch.lines());
-    Ok(Finding::Bad(Class::Integrity, lines))
+    Ok(Finding::bad(Class::Integrity, lines))
 }

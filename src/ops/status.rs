@@ -73,7 +73,9 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
         _ => StoreIndex::default(),
     };
     let output_current = match (&file, &host) {
-        (Some(file), Some(host)) => sync::is_untouched(cx, project, file, host, state.as_ref()),
+        (Some(file), Some(host)) => {
+            sync::is_untouched(cx, &project.files, file, host, state.as_ref())
+        }
         _ => false,
     };
     let mut targets = Vec::new();

@@ -6,21 +6,20 @@ use std::time::{Duration, Instant};
 use super::collect::collect_daily;
 use super::execute::{Executed, execute, index};
 use super::fresh::inputs;
-use super::lock::{LockMode, LockReport, lock};
+use super::lock::{LockMode, LockReport, lock, unsigned};
 use super::output::{Wanted, wanted};
-use super::project::{LockFile, Project};
+use super::project::{LockFile, Project, ProjectFiles};
 use super::remote::plan_with_remotes;
-use super::{Context, OpsError, pins, system};
+use super::verify::output::compare;
+use super::{Context, OpsError, pins, signature, system};
 use crate::events::Event;
-use crate::lock::{Lock, LockedSource, LockedToolchain};
+use crate::lock::{Lock, LockedSource};
 use crate::materialize::{
     Applied, Desired, LinkMode, MaterializeError, Output, State, check_stored,
-    differences as output_differences, present_areas,
 };
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::remote::Patience;
 use crate::store::{Root, Store, StoreError, TreeFault};
-use crate::sys::fs;
 use crate::types::{RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
@@ -52,6 +51,8 @@ pub struct SyncOptions {
 pub struct SyncReport {
     /// Whether the lock was written.
     pub lock: Option<super::LockStatus>,
+    /// How many days old the channel manifest is, if the lock was resolved.
+    pub age_in_days: Option<i64>,
     /// What had to happen; absent when nothing had to.
     pub plan: Option<Plan>,
     /// What was downloaded and compiled.
@@ -75,6 +76,7 @@ impl SyncReport {
     pub(super) fn nothing_to_do(targets: Vec<Triple>) -> Self {
         Self {
             lock: None,
+            age_in_days: None,
             plan: None,
             executed: Executed::default(),
             replaced: Vec::new(),
@@ -96,17 +98,18 @@ pub fn sync(
     options: &SyncOptions,
 ) -> Result<SyncReport, OpsError> {
     let begun = Instant::now();
-    let (file, lock_status) = current_lock(cx, project, options)?;
+    let (file, lock_status, age_in_days) = current_lock(cx, project, options)?;
     let host = host(cx, &file.lock)?;
     let mut report = SyncReport {
         lock: lock_status,
+        age_in_days,
         ..SyncReport::nothing_to_do(file.lock.targets.keys().cloned().collect())
     };
     if let Some(selected) = &options.targets {
         check_selection(&file.lock, Some(selected))?;
     }
     let state = cx.state(&project.files.output);
-    if is_untouched(cx, project, &file, &host, state.as_ref())
+    if is_untouched(cx, &project.files, &file, &host, state.as_ref())
         && state.is_some_and(|state| state.is_of_this_boot())
     {
         report.elapsed = begun.elapsed();
@@ -133,23 +136,29 @@ fn current_lock(
     cx: &Context<'_>,
     project: &Project,
     options: &SyncOptions,
-) -> Result<(LockFile, Option<super::LockStatus>), OpsError> {
+) -> Result<(LockFile, Option<super::LockStatus>, Option<i64>), OpsError> {
     let path = project.files.lock.clone();
     if let (SyncMode::Update, false) = (options.mode, options.check) {
         let fresh = project.read_lock()?.filter(|old| {
             // The system's toolchain is compared when it is used.
-            project.differences(&old.lock).is_empty() && has_host(cx, &old.lock)
+            project.differences(&old.lock).is_empty()
+                && has_host(cx, &old.lock)
+                && signature::satisfies_policy(cx, &old.lock)
         });
         if let Some(file) = fresh {
-            return Ok((file, None));
+            return Ok((file, None, None));
         }
         let mode = if options.dry_run {
             LockMode::DryRun
         } else {
             LockMode::Write
         };
-        let LockReport { status, file } = lock(cx, project, mode, false)?;
-        return Ok((file, Some(status)));
+        let LockReport {
+            status,
+            file,
+            age_in_days,
+        } = lock(cx, project, mode.into())?;
+        return Ok((file, Some(status), age_in_days));
     }
     let file = project
         .read_lock()?
@@ -160,7 +169,10 @@ fn current_lock(
             return Err(OpsError::StaleLock { path, differences });
         }
     }
-    Ok((file, None))
+    if !signature::satisfies_policy(cx, &file.lock) {
+        return Err(unsigned(project));
+    }
+    Ok((file, None, None))
 }
 
 /// Whether every build is locked for this machine, which a lock of the
@@ -191,7 +203,7 @@ pub(super) fn host(cx: &Context<'_>, lock: &Lock) -> Result<Triple, OpsError> {
 /// Whether metadata alone shows that the output is what this lock says.
 pub(super) fn is_untouched(
     cx: &Context<'_>,
-    project: &Project,
+    files: &ProjectFiles,
     file: &LockFile,
     host: &Triple,
     state: Option<&State>,
@@ -199,11 +211,12 @@ pub(super) fn is_untouched(
     state.is_some_and(|state| {
         state.lock == Some(file.digest())
             && state.host.as_ref() == Some(host)
-            && state.is_untouched(&project.files.output, cx.settings.jobs)
+            && state.is_untouched(&files.output, cx.settings.jobs)
     })
 }
 
-/// Compares the output with the lock in full; writes nothing.
+/// Compares the output with the lock in full; writes nothing. It is the part
+/// of `verify` that is about the output.
 fn check(
     cx: &Context<'_>,
     project: &Project,
@@ -211,36 +224,12 @@ fn check(
     host: &Triple,
     options: &SyncOptions,
 ) -> Result<(), OpsError> {
-    let output = &project.files.output;
-    if fs::metadata_if_exists(output)?.is_none() {
-        return Err(OpsError::NoOutput(output.clone()));
-    }
-    check_system(cx, &file.lock)?;
-    let store = cx.store_to_read()?;
-    let index = index(&store, &file.lock, host);
-    let plan = plan(&file.lock, host, options.targets.as_ref(), &index)?;
-    let missing = plan.fetch.iter().map(|f| f.id.to_string());
-    let missing: Vec<String> = missing
-        .chain(plan.build.iter().map(|b| b.target.to_string()))
-        .map(|what| format!("{what}: not materialized"))
-        .collect();
-    if !missing.is_empty() {
-        return Err(OpsError::OutputDiffers(missing));
-    }
-    let mut found = Vec::new();
-    let wanted = wanted(cx, &store, &plan, &index)?.areas;
-    for area in &wanted {
-        found.extend(output_differences(output, area)?);
-    }
-    for path in present_areas(output)? {
-        if options.targets.is_none() && !wanted.iter().any(|area| area.path == path) {
-            found.push(format!("{path}: not part of the lock"));
-        }
-    }
-    if found.is_empty() {
+    let targets = options.targets.as_ref();
+    let compared = compare(cx, &project.files, &file.lock, host, targets)?;
+    if compared.differences.is_empty() {
         Ok(())
     } else {
-        Err(OpsError::OutputDiffers(found))
+        Err(OpsError::OutputDiffers(compared.differences))
     }
 }
 
@@ -253,7 +242,8 @@ fn materialize(
     options: &SyncOptions,
     report: &mut SyncReport,
 ) -> Result<(), OpsError> {
-    check_system(cx, &file.lock)?;
+    system::check_locked(cx, &file.lock)?;
+    signature::prove(cx, &file.lock)?;
     // From before the first look-up until the project is registered.
     let using = store.begin_use(cx.observer, cx.cancel)?;
     let warn = |what: &str, e: &dyn std::error::Error| {
@@ -320,7 +310,7 @@ fn materialize(
     report.link_mode = applied.link_mode;
     let is_whole = options.targets.is_none();
     let mut state = State {
-        boot: fs::boot(),
+        boot: crate::sys::fs::boot(),
         lock: is_whole.then(|| file.digest()),
         host: Some(host.clone()),
         link_mode: report.link_mode.or(known.link_mode),
@@ -427,12 +417,4 @@ fn record_pins(
             .get_or_insert(super::LockStatus::Updated(Vec::new()));
     }
     Ok(())
-}
-
-/// Refuses a system toolchain that is not the locked one.
-pub(super) fn check_system(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
-    match &lock.toolchain {
-        LockedToolchain::System { .. } => system::check(&system::find(cx)?, lock),
-        LockedToolchain::Dist { .. } => Ok(()),
-    }
 }

@@ -94,6 +94,15 @@ pub(super) fn describe(toolchain: &Toolchain) -> Result<SystemToolchain, OpsErro
     })
 }
 
+/// Refuses a machine whose toolchain is not the locked one, where the lock
+/// is of the system's.
+pub(super) fn check_locked(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
+    match &lock.toolchain {
+        LockedToolchain::System { .. } => check(&find(cx)?, lock),
+        LockedToolchain::Dist { .. } => Ok(()),
+    }
+}
+
 /// Refuses a toolchain that is not the locked one.
 pub(super) fn check(toolchain: &Toolchain, lock: &Lock) -> Result<(), OpsError> {
     let LockedToolchain::System {

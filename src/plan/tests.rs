@@ -70,6 +70,7 @@ fn lock(targets: &[(&str, LockedSource)]) -> Lock {
             commit: None,
             manifest_path: "dist/2026-05-20/channel-rust-nightly.toml".parse().unwrap(),
             manifest_sha256: Sha256::of(b""),
+            signature: crate::lock::ManifestSignature::NotAsked,
         },
         archives,
         targets: locked,

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ResolveError;
 use super::channel_manifest::{ChannelManifest, Package};
+use super::error::{Nearby, ResolveError};
 use super::suggest::{nearest_names, one_slip_away};
-use crate::lock::{Lock, LockedSource, LockedToolchain};
+use crate::lock::{Lock, LockedSource, LockedToolchain, ManifestSignature};
 use crate::manifest::{Manifest, TargetRequest};
 use crate::types::{Channel, ComponentId, ComponentName, RelPath, Sha256, Strategy, Triple};
 
@@ -38,6 +38,7 @@ pub(super) fn toolchain(
             commit: rustc.commit.clone(),
             manifest_path: path.clone(),
             manifest_sha256: sha256,
+            signature: ManifestSignature::NotAsked,
         },
         archives: BTreeMap::new(),
         targets: BTreeMap::new(),
@@ -162,6 +163,7 @@ pub(super) fn is_built(
             date: channel.date,
             listed: rust_std.lists(name),
             nearest: nearest_names(name.as_str(), available()),
+            nearby: Nearby::NotLooked,
         }),
     }
 }

@@ -1,8 +1,21 @@
 //! Why a manifest has no lock.
 
-use crate::types::{Class, ComponentName, Date, Diagnostic, RelPath, Triple};
+use crate::config::Age;
+use crate::types::{Channel, Class, ComponentName, Date, Diagnostic, RelPath, Triple};
 
 use super::freshness::Republished;
+
+/// Which date or release near the asked one ships a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nearby {
+    /// Nobody looked, or no server could tell.
+    #[default]
+    NotLooked,
+    /// The nearest one that does.
+    Has(Channel),
+    /// None of so many that were looked at.
+    NoneOf(usize),
+}
 
 /// Why a manifest has no lock.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +43,28 @@ pub enum ResolveError {
         locked: Date,
         /// The older day.
         offered: Date,
+    },
+    /// The server's newest date is before the one in use.
+    #[error("the server's newest date is {newest}, and the manifest names {current}")]
+    NewestOlder {
+        /// The manifest's date.
+        current: Date,
+        /// The older date.
+        newest: Date,
+    },
+    /// The newest that the server has is older than the user accepts.
+    #[error(
+        "the channel manifest is of {date}, {days} days before today, {today}; at most {max_age} are accepted"
+    )]
+    TooOld {
+        /// The day of the channel manifest.
+        date: Date,
+        /// The machine's day.
+        today: Date,
+        /// How many days lie between.
+        days: i64,
+        /// The user's limit.
+        max_age: Age,
     },
     /// Archives changed under a date that was locked before.
     #[error("{date} was republished with other bytes{}", list(.changes))]
@@ -100,6 +135,8 @@ pub enum ResolveError {
         listed: bool,
         /// The nearest targets with rust-std, nearest first.
         nearest: Vec<String>,
+        /// Which other date has it.
+        nearby: Nearby,
     },
     /// `auto`, and the name looks like a typing error.
     #[error("`{target}` has no rust-std in {date}, and its name is very near to one that has")]
@@ -129,7 +166,7 @@ pub enum ResolveError {
     #[error("the channel `{channel}` cannot be resolved from {origin}")]
     WrongSource {
         /// The manifest's channel.
-        channel: crate::types::Channel,
+        channel: Channel,
         /// What it was to be resolved from.
         origin: &'static str,
     },
@@ -163,6 +200,8 @@ impl Diagnostic for ResolveError {
             Self::OtherDay { .. }
             | Self::FarFuture { .. }
             | Self::Older { .. }
+            | Self::TooOld { .. }
+            | Self::NewestOlder { .. }
             | Self::Republished { .. }
             | Self::MixedCommits { .. } => Class::Integrity,
             Self::NoPackage { .. }
@@ -184,10 +223,25 @@ impl Diagnostic for ResolveError {
             Self::FarFuture { .. } => {
                 Some("check this machine's clock, then the dist server".into())
             }
-            Self::Older { .. } => Some("the server may be a stale mirror; try another one".into()),
-            Self::Republished { .. } => {
-                Some("compare with another dist server before you lock the new bytes".to_owned())
-            }
+            Self::Older { .. } => Some(
+                "the server may be a stale mirror; try another one, or accept the older one with \
+                 `sysroot lock --allow-downgrade`"
+                    .into(),
+            ),
+            Self::NewestOlder { .. } => Some(
+                "the server may be a stale mirror; try another one, or name the date: `sysroot \
+                 update YYYY-MM-DD`"
+                    .into(),
+            ),
+            Self::TooOld { .. } => Some(
+                "name a newer date in `channel`, or raise `max-age` in the `[dist]` part of your \
+                 configuration"
+                    .into(),
+            ),
+            Self::Republished { .. } => Some(
+                "compare with another dist server; `sysroot lock --refresh` takes the new bytes over"
+                    .to_owned(),
+            ),
             Self::MixedCommits { .. } => {
                 Some("the server mixes two releases; try another one or another date".to_owned())
             }
@@ -197,12 +251,20 @@ impl Diagnostic for ResolveError {
             Self::UnknownComponent { nearest, .. }
             | Self::UnknownHost { nearest, .. }
             | Self::UnknownTarget { nearest, .. } => did_you_mean(nearest),
-            Self::NotShipped { nearest, .. } => {
-                let build = "`strategy = \"build\"` compiles it, or choose another date";
-                Some(did_you_mean(nearest).map_or_else(
-                    || build.to_owned(),
-                    |mean| format!("{mean} otherwise {build}"),
-                ))
+            Self::NotShipped {
+                nearest, nearby, ..
+            } => {
+                let build = "`strategy = \"build\"` compiles it";
+                let way = match nearby {
+                    Nearby::Has(channel) => format!("`{channel}` has it; {build}"),
+                    Nearby::NoneOf(1) => format!("the one near it has it neither; {build}"),
+                    Nearby::NoneOf(n) => format!("none of the {n} nearest has it; {build}"),
+                    Nearby::NotLooked => format!("{build}, or choose another date"),
+                };
+                Some(match did_you_mean(nearest) {
+                    Some(mean) => format!("{mean} otherwise {way}"),
+                    None => way,
+                })
             }
             Self::Suspicious {
                 target, nearest, ..

@@ -4,8 +4,12 @@
 use std::fmt;
 
 use super::ResolveError;
+use crate::config::Age;
 use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
 use crate::types::{Channel, Date, RelPath, Sha256};
+
+/// A day in seconds.
+const DAY: u64 = 24 * 60 * 60;
 
 /// An archive that has other bytes than when it was locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,22 @@ pub fn check_date(channel: Channel, served: Date, today: Date) -> Result<(), Res
     }
     match channel.date() {
         Some(asked) if asked != served => Err(ResolveError::OtherDay { asked, served }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a channel manifest that is older than the user accepts: a server
+/// that answers with the same old day for ever looks just like that.
+pub fn check_age(served: Date, today: Date, max_age: Option<Age>) -> Result<(), ResolveError> {
+    let days = served.age_in_days(today);
+    let seconds = u64::try_from(days).unwrap_or(0).saturating_mul(DAY);
+    match max_age {
+        Some(max_age) if seconds > max_age.seconds() => Err(ResolveError::TooOld {
+            date: served,
+            today,
+            days,
+            max_age,
+        }),
         _ => Ok(()),
     }
 }

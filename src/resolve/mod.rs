@@ -6,6 +6,7 @@
 
 mod channel_manifest;
 mod channel_raw;
+mod departures;
 mod dist;
 mod error;
 mod freshness;
@@ -15,8 +16,11 @@ mod system;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use channel_manifest::{ChannelManifest, ChannelManifestError, MAX_SIZE, Package};
-pub use error::ResolveError;
-pub use freshness::{Republished, carry_pins, check_date, check_not_older, check_not_republished};
+pub use departures::departures;
+pub use error::{Nearby, ResolveError};
+pub use freshness::{
+    Republished, carry_pins, check_age, check_date, check_not_older, check_not_republished,
+};
 
 use crate::lock::{Lock, LockedBuild, LockedSource, LockedTarget, options_of};
 use crate::manifest::{Manifest, TargetRequest};

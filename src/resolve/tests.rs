@@ -416,6 +416,53 @@ fn case_040_an_older_day_is_refused() {
 }
 
 #[test]
+fn case_041_a_manifest_older_than_the_limit_is_refused_with_both_values() {
+    let limit = |text: &str| Some(text.parse().unwrap());
+    let (served, today) = (day("2026-05-10"), day("2026-05-20"));
+    assert_eq!(check_age(served, today, None), Ok(()));
+    assert_eq!(check_age(served, today, limit("10d")), Ok(()));
+    let error = check_age(served, today, limit("9d")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the channel manifest is of 2026-05-10, 10 days before today, 2026-05-20; at most 9d are \
+         accepted"
+    );
+    assert_eq!(error.class(), Class::Integrity);
+    // A clock behind the server's is no age.
+    assert_eq!(check_age(today, served, limit("0d")), Ok(()));
+}
+
+#[test]
+fn departures_of_a_lock_from_its_channel_manifest_are_told_with_both_values() {
+    let text = "[targets.thumbv7em-none-eabihf]\n";
+    let lock = lock(text).unwrap();
+    assert!(departures(&lock, &channel()).is_empty());
+    let other = ChannelManifest::parse(channel_text("other").as_bytes()).unwrap();
+    let found = departures(&lock, &other);
+    // Each archive in both formats, and nothing else.
+    assert_eq!(found.len(), lock.archives.len() * 2, "{found:?}");
+    assert!(
+        found
+            .iter()
+            .all(|line| line.matches("sha256:").count() == 2)
+    );
+    let later = edited("date = \"2026-05-20\"", "date = \"2026-05-21\"").unwrap();
+    assert_eq!(
+        departures(&lock, &later),
+        ["toolchain.date: channel manifest 2026-05-21, lock 2026-05-20"]
+    );
+    let gone = channel_text("").replace("[pkg.cargo", "[pkg.cargo-x");
+    let gone = ChannelManifest::parse(gone.as_bytes()).unwrap();
+    let found = departures(&lock, &gone);
+    assert!(
+        found
+            .iter()
+            .all(|line| line.contains("channel manifest nothing, lock dist/"))
+    );
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
+#[test]
 fn case_042_another_day_than_asked_is_refused() {
     let mut manifest = project("");
     manifest.channel = "nightly-2026-05-19".parse().unwrap();

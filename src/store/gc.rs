@@ -118,7 +118,7 @@ impl GcPlan {
         plan.take_unused(&unused, limits);
         let doomed: BTreeSet<TreeDigest> = plan.trees.iter().map(|d| d.tree.tree).collect();
         plan.touch.retain(|tree| !doomed.contains(tree));
-        let goes = |leftover: &&Leftover| leftover_goes(leftover, now, limits, clock_is_right);
+        let goes = |leftover: &&Leftover| leftover_goes(leftover, now, clock_is_right);
         plan.leftovers = survey.leftovers.iter().filter(goes).cloned().collect();
         plan
     }
@@ -196,18 +196,19 @@ impl GcPlan {
 }
 
 /// How long a leftover of a kind stays, in seconds.
-fn stays(kind: LeftoverKind, limits: &Limits) -> u64 {
+fn stays(kind: LeftoverKind) -> u64 {
     match kind {
         LeftoverKind::Staging | LeftoverKind::Dangling => 0,
         LeftoverKind::Temporary | LeftoverKind::Lock => DAY,
         LeftoverKind::Partial => 7 * DAY,
         LeftoverKind::Quarantine | LeftoverKind::Log | LeftoverKind::Damaged => 30 * DAY,
-        LeftoverKind::Manifest => limits.max_age,
+        // Small, and without it nothing can be locked anew offline.
+        LeftoverKind::Manifest => 365 * DAY,
     }
 }
 
-fn leftover_goes(leftover: &Leftover, now: u64, limits: &Limits, clock_is_right: bool) -> bool {
-    let stays = stays(leftover.kind, limits);
+fn leftover_goes(leftover: &Leftover, now: u64, clock_is_right: bool) -> bool {
+    let stays = stays(leftover.kind);
     if stays == 0 {
         return true;
     }
@@ -312,7 +313,7 @@ mod tests {
             let plan = GcPlan::new(&survey, now, &limits());
             assert_eq!(doomed(&plan), [], "at {now}");
             // A use in the future is put right as soon as the clock is.
-            let put_right = now >= EPOCH_OF_TRUST && now < 4_291_747_200 - DAY;
+            let put_right = (EPOCH_OF_TRUST..4_291_747_200 - DAY).contains(&now);
             assert_eq!(plan.touch == [digest(2)], put_right, "at {now}");
         }
     }

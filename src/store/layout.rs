@@ -148,19 +148,20 @@ impl Layout {
         self.root.join("statements").join(key.to_hex())
     }
 
-    /// The cached channel manifest of a server's dated channel.
-    pub fn manifest(&self, name: &str) -> PathBuf {
-        self.manifests().join(name)
+    /// Directory of the downloads.
+    pub fn partials(&self) -> PathBuf {
+        self.root.join("partials")
     }
 
-    /// Directory of the channel manifests.
+    /// Directory of all cached channel manifests and their signatures.
     pub fn manifests(&self) -> PathBuf {
         self.root.join("manifests")
     }
 
-    /// Directory of the downloads.
-    pub fn partials(&self) -> PathBuf {
-        self.root.join("partials")
+    /// The cached channel manifest of a server's dated channel; its signature
+    /// is the file beside it with `.asc` added to the name.
+    pub fn manifest(&self, name: &str) -> PathBuf {
+        self.manifests().join(name)
     }
 
     /// A download under way.

@@ -18,6 +18,7 @@ const OUTPUT: &str = ".sysroot";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
     /// The directory that holds the project's output.
+    #[serde(with = "any_path")]
     pub project: PathBuf,
     /// The trees its output is made of, sorted.
     pub trees: Vec<TreeDigest>,
@@ -131,17 +132,51 @@ fn place(_project: &Path) -> Vec<u64> {
     Vec::new()
 }
 
+/// Paths as text, or as bytes where they are not UTF-8.
+mod any_path {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Text(String),
+        Bytes { bytes: Vec<u8> },
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        let form = match path.to_str() {
+            Some(text) => Form::Text(text.to_owned()),
+            None => Form::Bytes {
+                bytes: path.as_os_str().as_encoded_bytes().to_vec(),
+            },
+        };
+        form.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        match Form::deserialize(from)? {
+            Form::Text(text) => Ok(text.into()),
+            #[cfg(unix)]
+            Form::Bytes { bytes } => {
+                use std::os::unix::ffi::OsStringExt as _;
+                Ok(std::ffi::OsString::from_vec(bytes).into())
+            }
+            #[cfg(not(unix))]
+            Form::Bytes { .. } => Err(serde::de::Error::custom("a path of another system")),
+        }
+    }
+}
+
 impl Store {
     /// Records, or renews, what a project uses, and notes the use of those
     /// trees and of the ones it used until now.
     pub fn register(&self, root: &Root) -> Result<()> {
         let dir = self.layout().roots();
         self.make_dir(&dir)?;
-        // Serialising a struct of strings and numbers to memory cannot fail,
-        // a path that is not UTF-8 aside: such a project is not registered.
-        let Ok(text) = serde_json::to_string(root) else {
-            return Ok(());
-        };
+        // Serialising a struct of strings and numbers to memory cannot fail.
+        let text = serde_json::to_string(root).unwrap_or_default();
         let path = dir.join(name(&root.project));
         let before = read(&path).map(|old| old.trees).unwrap_or_default();
         fs::replace(&path, text.as_bytes())?;
@@ -220,6 +255,21 @@ mod tests {
             std::fs::create_dir(&place).unwrap();
             let state = root.state();
             assert!(matches!(state, RootState::Unknown(_)), "{other}: {state:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn case_160_a_project_in_a_directory_that_is_not_utf8_is_registered() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("cache")).unwrap();
+        for name in [&b"bad\xffname"[..], b"new\nline", b"plain"] {
+            let project = dir.path().join(std::ffi::OsStr::from_bytes(name));
+            std::fs::create_dir_all(project.join(OUTPUT)).unwrap();
+            let root = Root::of(project, Vec::new(), 1);
+            store.register(&root).unwrap();
+            assert!(store.roots().unwrap().contains(&root), "{name:?}");
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::survey::LeftoverKind;
+use super::survey::{Leftover, LeftoverKind};
 use super::{Alone, GcPlan, Result, Staging, Store, StoreError};
 use crate::events::Cancel;
 use crate::sys::fs;
@@ -45,8 +45,17 @@ impl Store {
             let _ = self.note_use(*tree, now);
         }
         let moved = self.take_names(plan, &mut swept, cancel);
-        self.sweep_leftovers(plan, &mut swept);
+        // These have random names, which nobody takes meanwhile.
+        let is_slow = |leftover: &&Leftover| {
+            matches!(
+                leftover.kind,
+                LeftoverKind::Quarantine | LeftoverKind::Staging
+            )
+        };
+        let (slow, quick): (Vec<_>, Vec<_>) = plan.leftovers.iter().partition(is_slow);
+        self.sweep_leftovers(&quick, &mut swept);
         drop(alone);
+        self.sweep_leftovers(&slow, &mut swept);
         if let Some(trash) = moved? {
             for (tree, bytes) in trash.trees {
                 let removed = fs::remove_dir_all(&trash.staging.path().join(tree.to_hex()));
@@ -109,8 +118,8 @@ impl Store {
         Ok(Some(Trash { staging, trees }))
     }
 
-    fn sweep_leftovers(&self, plan: &GcPlan, swept: &mut Swept) {
-        for leftover in &plan.leftovers {
+    fn sweep_leftovers(&self, leftovers: &[&Leftover], swept: &mut Swept) {
+        for leftover in leftovers {
             let path = &leftover.path;
             let removed = match leftover.kind {
                 LeftoverKind::Quarantine | LeftoverKind::Staging | LeftoverKind::Log

@@ -23,6 +23,19 @@ impl Date {
         self.0
     }
 
+    /// So many days later, or earlier if negative; `None` before upstream's
+    /// first dated release, or past the calendar's end.
+    pub fn plus_days(self, days: i32) -> Option<Self> {
+        let date = self.0.checked_add(jiff::Span::new().days(days)).ok()?;
+        (date >= FIRST).then_some(Self(date))
+    }
+
+    /// How many days later `today` is; negative for a date of the future.
+    pub fn age_in_days(self, today: Self) -> i64 {
+        let span = today.0.since(self.0);
+        span.map_or(0, |span| i64::from(span.get_days()))
+    }
+
     /// Whether the date is later than two days after `today`, which no honest
     /// server can serve yet, whatever its time zone.
     pub fn is_far_future(self, today: Self) -> bool {
@@ -86,6 +99,28 @@ pub struct Release {
     patch: u16,
 }
 
+impl Release {
+    /// The first release so many minor versions earlier, if there was one.
+    pub fn minor_before(self, n: u16) -> Option<Self> {
+        let minor = self.minor.checked_sub(n)?;
+        Some(Self {
+            minor,
+            patch: 0,
+            ..self
+        })
+    }
+
+    /// The first release so many minor versions later.
+    pub fn minor_after(self, n: u16) -> Option<Self> {
+        let minor = self.minor.checked_add(n)?;
+        Some(Self {
+            minor,
+            patch: 0,
+            ..self
+        })
+    }
+}
+
 impl FromStr for Release {
     type Err = ChannelError;
 
@@ -137,6 +172,16 @@ impl Channel {
     pub const fn date(self) -> Option<Date> {
         match self {
             Self::Nightly(date) | Self::Beta(date) => Some(date),
+            Self::Stable(_) | Self::System => None,
+        }
+    }
+
+    /// The path of the channel's newest manifest, whatever its date; `None`
+    /// for releases and the system's toolchain, which do not move.
+    pub const fn moving_path(self) -> Option<&'static str> {
+        match self {
+            Self::Nightly(_) => Some("dist/channel-rust-nightly.toml"),
+            Self::Beta(_) => Some("dist/channel-rust-beta.toml"),
             Self::Stable(_) | Self::System => None,
         }
     }

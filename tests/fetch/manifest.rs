@@ -162,3 +162,41 @@ fn case_034_a_manifest_over_the_limit_is_not_read() {
     assert_eq!(error.class(), Class::Integrity);
     assert!(server.sent() < 16 << 20);
 }
+
+#[test]
+fn case_048_a_signature_is_bounded_may_be_absent_and_comes_from_the_server_itself() {
+    let path = "dist/2026-05-20/channel-rust-nightly.toml".parse().unwrap();
+    let asked = |world: &World, server: &Server| world.client(&server.url()).signature(&path);
+    let world = World::new();
+    let server = Server::start(|r| {
+        assert!(
+            r.path.ends_with("/channel-rust-nightly.toml.asc"),
+            "{}",
+            r.path
+        );
+        ok(b"armor")
+    });
+    let found = asked(&world, &server).unwrap();
+    assert_eq!(found.as_deref(), Some(b"armor".as_slice()));
+    let server = Server::start(|_| answer("404 Not Found", &[], b"<html>"));
+    assert_eq!(asked(&world, &server).unwrap(), None);
+    // A server that fails is no server without a signature.
+    let server = Server::start(|_| answer("500 Internal Server Error", &[], b""));
+    let error = asked(&World::new().impatient(), &server).unwrap_err();
+    assert_eq!(error.class(), Class::Network);
+    let server = Server::start(|_| {
+        vec![
+            Step::Bytes(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
+            Step::Forever(vec![b'A'; 65536]),
+        ]
+    });
+    let error = asked(&world, &server).unwrap_err();
+    let limit = sysroot::signature::MAX_SIGNATURE;
+    assert!(matches!(error, FetchError::TooLarge { limit: l, .. } if l == limit));
+    let other = Server::on("127.0.0.2", |_| ok(b"armor"));
+    let to = other.url();
+    let server = Server::start(move |_| answer("302 Found", &[("location", &to)], b""));
+    let error = asked(&world, &server).unwrap_err();
+    assert!(message(&error).contains("must come from the server itself"));
+    assert!(other.requests().is_empty());
+}

@@ -174,7 +174,7 @@ fn case_106_a_collector_waits_for_a_running_sync_and_the_daily_one_does_not() {
 }
 
 #[test]
-fn case_106_and_111_syncs_beside_a_busy_collector_all_succeed() {
+fn case_106_syncs_beside_a_busy_collector_all_succeed() {
     let (sandbox, _server) = served();
     let targets = [THUMB, RISCV];
     let projects: Vec<PathBuf> = (0..6)

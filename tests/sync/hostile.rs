@@ -7,9 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use super::verify::{plant, traced};
 use super::{COMMIT, DATE, HOST, THUMB, dist, manifest, packages, served};
 use crate::support::dist::Release;
-use crate::support::sandbox::{Sandbox, said};
+use crate::support::sandbox::Sandbox;
 use crate::support::serve::FileServer;
 
 /// A program of the sandbox.
@@ -148,62 +149,222 @@ fn case_156_another_compiler_than_the_locked_one_compiles_nothing() {
     assert_eq!(fs::read(project.join("sysroot.lock")).unwrap(), before);
 }
 
+/// The calls of a run in a hostile checkout that start a program, open a file
+/// or a connection; each is checked against what the run is allowed.
+fn check_calls(calls: &[String], project: &Path, server: &str) {
+    let project = project.to_str().unwrap();
+    let own = [
+        "sysroot.toml",
+        "sysroot.lock",
+        ".sysroot",
+        ".sysroot.lock",
+        "targets/my-os.json",
+        ".sysroot/",
+    ];
+    for call in calls {
+        let name = call.split('(').next().unwrap();
+        let quoted = call.split('"').nth(1).unwrap_or_default();
+        match name {
+            "execve" | "execveat" => assert!(!call.contains(project), "started: {call}"),
+            "connect" => {
+                let port = server.rsplit(':').next().unwrap().trim_end_matches('/');
+                let allowed = call.contains("AF_UNIX") || call.contains(&format!("htons({port})"));
+                assert!(allowed, "connected: {call}");
+            }
+            "open" | "openat" => {
+                let below = quoted
+                    .strip_prefix(project)
+                    .and_then(|rest| rest.strip_prefix('/'));
+                let Some(below) = below else { continue };
+                let staged = below.starts_with(".sysroot.lock.") || below.starts_with("..sysroot");
+                let fine = staged
+                    || own
+                        .iter()
+                        .any(|own| below == *own || (own.ends_with('/') && below.starts_with(own)));
+                // A lock is replaced by way of a file beside it.
+                assert!(fine || below.starts_with(".sysroot.lock"), "opened: {call}");
+            }
+            _ => {}
+        }
+    }
+}
+
 #[test]
-fn case_157_a_checkouts_files_are_never_run() {
-    let (sandbox, _server) = served();
+fn case_157_p18_a_checkouts_files_are_never_run_nor_even_opened() {
+    let (sandbox, server) = served();
     let project = sandbox.project("p", &manifest(&[THUMB]));
     let marker = sandbox.path("marker");
-    let touch = format!("touch '{}'\nexec \"$@\"\n", marker.display());
-    program(&project.join("wrapper"), &touch);
-    fs::create_dir(project.join(".cargo")).unwrap();
-    let wrapper = project.join("wrapper").display().to_string();
-    let config = format!(
-        "[build]\nrustc = \"{wrapper}\"\nrustc-wrapper = \"{wrapper}\"\n[alias]\nbuild = \"run\"\n"
-    );
-    fs::write(project.join(".cargo/config.toml"), config).unwrap();
-    let path = format!("[toolchain]\npath = \"{}\"\n", project.display());
-    fs::write(project.join("rust-toolchain.toml"), path).unwrap();
-    program(&project.join("bin/rustc"), &touch);
-    fs::write(
-        project.join("build.rs"),
-        format!("fn main() {{ std::fs::write({marker:?}, \"\").unwrap() }}"),
-    )
-    .unwrap();
-    for command in [&["sync"][..], &["verify"], &["verify", "--deep"]] {
-        sandbox.run(&project, command).exits(0);
+    plant(&project, &marker);
+    let class = "execve,execveat,open,openat,connect";
+    for command in [
+        &["lock"][..],
+        &["sync"],
+        &["sync", "--locked"],
+        &["verify"],
+        &["verify", "--deep"],
+        &["status"],
+    ] {
+        let (said, calls) = traced(&sandbox, &project, class, command);
+        said.exits(0);
+        check_calls(&calls, &project, &server.url());
         assert!(!marker.exists(), "{command:?}");
     }
 }
 
 #[test]
-fn case_157_verify_starts_nothing_connects_nowhere_and_writes_nothing() {
-    let (sandbox, _server) = served();
-    let project = sandbox.project("p", &manifest(&[THUMB]));
-    sandbox.run(&project, &["sync"]).exits(0);
-    let trace = sandbox.path("trace");
-    for arguments in [&["verify"][..], &["verify", "--deep"]] {
-        let mut command = std::process::Command::new("strace");
-        command
-            .args(["-f", "-e", "trace=network,openat,execve,creat", "-o"])
-            .arg(&trace)
-            .arg(env!("CARGO_BIN_EXE_sysroot"))
-            .args(arguments);
-        command.env_clear().envs(&sandbox.env).current_dir(&project);
-        said(&mut command).exits(0);
-        let text = fs::read_to_string(&trace).unwrap();
-        let calls = |what: &str| text.lines().filter(|l| l.contains(what)).count();
-        assert!(calls("openat(") > 5, "nothing was traced:\n{text}");
-        assert_eq!(calls("connect("), 0, "{text}");
-        assert_eq!(calls("execve("), 1, "{text}");
-        let ours = [&project, &sandbox.path("cache")].map(|dir| dir.to_str().unwrap().to_owned());
-        for line in text.lines() {
-            let writes = ["O_WRONLY", "O_RDWR", "O_CREAT", "creat("];
-            let relative = line.contains("openat(") && !line.contains("\"/");
-            let inside = relative || ours.iter().any(|dir| line.contains(dir));
-            let opens = inside && writes.iter().any(|flag| line.contains(flag));
-            assert!(!opens, "{line}");
+fn case_155_and_157_p18_compilers_see_nothing_of_the_checkout_or_the_surroundings() {
+    let mut sandbox = Sandbox::new();
+    let tool = system(&sandbox);
+    let seen = sandbox.path("seen");
+    // Programs that tell where and with what they were started.
+    let tells = |what: &str| {
+        format!(
+            "{{ {what} echo \"cwd $(pwd)\"; }} >> '{}'\n",
+            seen.display()
+        )
+    };
+    let script = format!(
+        "[ \"$*\" = -V ] && echo 'cargo 1.97.0'\n{}[ \"$*\" = -V ] && exit 0\nexit 1\n",
+        tells("env;")
+    );
+    program(&tool.join("bin/cargo"), &script);
+    let rustc = fs::read_to_string(tool.join("bin/rustc")).unwrap();
+    // The user's own compiler is asked where it stands in the user's
+    // environment, which a proxy needs; all else is asked in an empty one.
+    let asked = format!(
+        "case \"$*\" in *'print sysroot') {};; *) {};; esac\n",
+        tells("").trim_end(),
+        tells("env;").trim_end()
+    );
+    let rustc = rustc.strip_prefix("#!/bin/sh\n").unwrap();
+    program(&tool.join("bin/rustc"), &format!("{asked}{rustc}"));
+    for name in [
+        "core",
+        "alloc",
+        "std",
+        "compiler-builtins/compiler-builtins",
+        "sysroot",
+    ] {
+        let dir = tool.join("lib/rustlib/src/rust/library").join(name);
+        fs::create_dir_all(&dir).unwrap();
+        let name = name.rsplit('/').next().unwrap();
+        let text = format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\n");
+        fs::write(dir.join("Cargo.toml"), text).unwrap();
+    }
+    let workspace = tool.join("lib/rustlib/src/rust/library/Cargo.toml");
+    fs::write(workspace, "[workspace]\nmembers = [\"std\", \"sysroot\"]\n").unwrap();
+    sandbox.set("SYSROOT_RUSTC", tool.join("bin/rustc").to_str().unwrap());
+    let parent = sandbox.path("above");
+    let project = sandbox.project("above/p", &of_system(&[THUMB]));
+    let marker = sandbox.path("marker");
+    plant(&project, &marker);
+    plant(&parent, &marker);
+    plant(&sandbox.path("home"), &marker);
+    let hostile = [
+        ("RUSTFLAGS", "-Clinker=/marked"),
+        ("CARGO_ENCODED_RUSTFLAGS", "-Clinker=/marked"),
+        ("CARGO_BUILD_RUSTFLAGS", "-Clinker=/marked"),
+        ("RUSTC", "/marked"),
+        ("RUSTC_WRAPPER", "/marked"),
+        ("RUSTC_WORKSPACE_WRAPPER", "/marked"),
+        ("CARGO_BUILD_RUSTC_WRAPPER", "/marked"),
+        ("CARGO_HOME", "/marked"),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "/marked"),
+        ("CARGO_TARGET_DIR", "/marked"),
+        ("RUSTUP_TOOLCHAIN", "/marked"),
+        ("RUSTUP_HOME", "/marked"),
+        ("RUST_TARGET_PATH", "/marked"),
+        ("LD_PRELOAD", "/marked.so"),
+        ("LD_LIBRARY_PATH", "/marked"),
+        ("LD_AUDIT", "/marked.so"),
+        ("CC", "/marked"),
+        ("MAKEFLAGS", "/marked"),
+    ];
+    sandbox.run(&project, &["lock"]).exits(0);
+    let lock = fs::read(project.join("sysroot.lock")).unwrap();
+    fs::remove_file(project.join("sysroot.lock")).unwrap();
+    for (name, value) in hostile {
+        sandbox.set(name, value);
+    }
+    // The key, which is in the lock, does not depend on any of it.
+    sandbox.run(&project, &["lock"]).exits(0);
+    assert_eq!(fs::read(project.join("sysroot.lock")).unwrap(), lock);
+    let (said, calls) = traced(
+        &sandbox,
+        &project,
+        "execve,execveat,open,openat,connect",
+        &["sync"],
+    );
+    said.exits(7);
+    // The fake programs stand beside the project, so its own path is what counts.
+    check_calls(&calls, &project, ":0");
+    let text = fs::read_to_string(&seen).unwrap();
+    assert!(
+        text.matches("cwd ").count() >= 2,
+        "no compiler was started:\n{text}"
+    );
+    assert!(!text.contains("/marked"), "{text}");
+    assert!(!text.contains(parent.to_str().unwrap()), "{text}");
+    assert!(!marker.exists());
+}
+
+#[test]
+fn case_153_to_157_a_manifest_cannot_choose_servers_remotes_keys_policy_or_programs() {
+    let (sandbox, server) = served();
+    for (table, key) in [
+        ("", "dist"),
+        ("", "remotes"),
+        ("", "trust"),
+        ("", "cache"),
+        ("", "signature"),
+        ("[toolchain]\n", "rustc"),
+        ("[toolchain]\n", "cargo"),
+        ("[toolchain]\n", "server"),
+        ("[toolchain]\n", "path"),
+        ("[defaults]\n", "linker"),
+        ("[defaults]\n", "rustc-wrapper"),
+        ("[defaults]\n", "runner"),
+        ("[targets.my-os]\n", "remote"),
+        ("[targets.my-os]\n", "keys"),
+        ("[targets.my-os]\n", "env"),
+    ] {
+        let text = manifest(&[THUMB]);
+        let line = format!("{key} = \"http://127.0.0.1:1\"\n");
+        let text = match table {
+            "" => format!("{line}{text}"),
+            "[toolchain]\n" => text.replacen(table, &format!("{table}{line}"), 1),
+            other => format!("{text}{other}{line}"),
+        };
+        let project = sandbox.project("p", &text);
+        for command in ["lock", "sync", "verify"] {
+            let said = sandbox.run(&project, &[command]).exits(2);
+            let all = format!("{}{}", said.out, said.err);
+            assert!(
+                all.contains(&format!("unknown key `{key}`")),
+                "{command}: {all}"
+            );
         }
     }
+    for flag in [
+        "-Clinker=/x",
+        "-Zllvm-plugins=x.so",
+        "-Zcodegen-backend=x.so",
+        "-Cllvm-args=-load=x.so",
+        "@file",
+        "-ox",
+        "--extern=x=y",
+        "-Lx",
+        "--sysroot=x",
+        "--emit=link=x",
+        "-Cincremental=x",
+    ] {
+        let text = format!("{}rustflags = [\"{flag}\"]\n", manifest(&[THUMB]));
+        let project = sandbox.project("p", &text);
+        for command in ["lock", "sync", "verify"] {
+            sandbox.run(&project, &[command]).exits(2).mentions(flag);
+        }
+    }
+    assert!(server.requests().is_empty());
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn case_142_a_warm_cache_does_not_hide_an_edited_hash() {
 
 #[test]
 fn case_145_conflict_markers_are_named_and_locked_anew() {
-    let (sandbox, _server) = served();
+    let (sandbox, server) = served();
     let project = sandbox.project("p", &manifest(&[THUMB]));
     sandbox.run(&project, &["lock"]).exits(0);
     let path = project.join("sysroot.lock");
@@ -119,6 +119,32 @@ fn case_145_conflict_markers_are_named_and_locked_anew() {
         .exits(2)
         .mentions("sysroot lock");
     sandbox.run(&project, &["verify"]).exits(2);
+    let asked = server.requests().len();
+    // Both sides agree on everything, so nobody is asked.
+    fs::remove_dir_all(sandbox.cache().join("manifests")).unwrap();
+    sandbox
+        .run(&project, &["lock"])
+        .exits(0)
+        .mentions("1 targets");
+    assert_eq!(server.requests().len(), asked);
+    assert_eq!(fs::read_to_string(&path).unwrap(), good);
+    // The sides are of two days' requests; a hash that both have still binds.
+    let theirs = good.replacen("\"clippy\"", "\"rustfmt\"", 1);
+    let conflict = format!("<<<<<<< ours\n{good}||||||| base\n=======\n{theirs}>>>>>>> theirs\n");
+    fs::write(&path, &conflict).unwrap();
+    let days = dist(
+        &sandbox,
+        Release::nightly(super::DATE).packages(packages("b")),
+    );
+    assert!(days.exists());
+    sandbox.run(&project, &["lock", "--check"]).exits(2);
+    sandbox.run(&project, &["lock"]).exits(5).mentions("sha256");
+    assert_eq!(fs::read_to_string(&path).unwrap(), conflict);
+    dist(
+        &sandbox,
+        Release::nightly(super::DATE).packages(packages("a")),
+    );
+    fs::remove_dir_all(sandbox.cache().join("manifests")).unwrap();
     sandbox.run(&project, &["lock"]).exits(0);
     assert_eq!(fs::read_to_string(&path).unwrap(), good);
 }

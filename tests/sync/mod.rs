@@ -1,15 +1,20 @@
 //! A small dist tree, and what `sync` does with it.
 
 mod bundle;
+mod ci;
 #[cfg(feature = "fault-injection")]
 mod clock;
 mod collect;
 #[cfg(feature = "fault-injection")]
 mod crash;
 mod fresh;
+mod freshness;
 mod group;
 mod hostile;
 mod lock;
+mod mirrors;
+#[path = "../support/openpgp.rs"]
+mod openpgp;
 mod output;
 mod processes;
 mod provenance;
@@ -17,7 +22,11 @@ mod read_only;
 mod rest;
 #[cfg(feature = "fault-injection")]
 mod signals;
+mod signature;
 mod store;
+mod update;
+mod verify;
+mod verify_formats;
 #[cfg(feature = "fault-injection")]
 mod waiting;
 

@@ -275,3 +275,62 @@ fn case_158_a_manifest_above_that_another_user_owns_is_refused() {
     std::os::unix::fs::chown(&lock, Some(4711), None).unwrap();
     look().exits(6).mentions("sysroot.lock");
 }
+
+#[test]
+fn case_100_equal_process_numbers_decide_nothing() {
+    let (sandbox, server) = served();
+    let projects: Vec<_> = (0..4)
+        .map(|n| sandbox.project(&format!("p{n}"), &manifest(&[THUMB])))
+        .collect();
+    // Each is process 1 of a namespace of its own, on one host with one name.
+    let start = |project: &std::path::PathBuf| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["-p", "-f", env!("CARGO_BIN_EXE_sysroot"), "sync"]);
+        command.env_clear().envs(&sandbox.env).current_dir(project);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let children: Vec<_> = projects.iter().map(start).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+    }
+    let requests = server.requests();
+    let archives = requests.iter().filter(|r| r.contains(".tar.")).count();
+    assert_eq!(archives, 5);
+    sandbox.run(&projects[0], &["cache", "verify"]).exits(0);
+}
+
+#[test]
+fn case_102_a_cache_that_is_removed_while_it_is_used() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let want = snapshot(&project.join(".sysroot/lib"));
+    let mut failed = 0;
+    for round in 0..24 {
+        let _ = fs::remove_dir_all(project.join(".sysroot"));
+        let _ = fs::remove_dir_all(sandbox.path("cache"));
+        let mut command = sandbox.command(&project, &["sync"]);
+        let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(4 * round));
+        let _ = fs::rename(sandbox.path("cache"), sandbox.path("away"));
+        let output = child.wait_with_output().unwrap();
+        let _ = fs::remove_dir_all(sandbox.path("away"));
+        let text = String::from_utf8_lossy(&output.stderr);
+        let code = output.status.code().unwrap();
+        assert!([0, 9].contains(&code), "round {round}: {code} {text}");
+        failed += u32::from(code != 0);
+        sandbox.run(&project, &["sync"]).exits(0);
+        assert_eq!(
+            snapshot(&project.join(".sysroot/lib")),
+            want,
+            "round {round}"
+        );
+        sandbox.run(&project, &["verify", "--deep"]);
+    }
+    // Else the removals came too early or too late to mean anything.
+    assert!(failed > 0);
+}

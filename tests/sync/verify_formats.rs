@@ -1,0 +1,320 @@
+//! The forms of `verify`'s result, and that each points at the right line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{RISCV, THUMB, manifest, served};
+use crate::support::sandbox::{Said, Sandbox};
+
+/// A repository with a project in a directory with an odd name, synced, and
+/// then changed in five ways.
+fn changed() -> (Sandbox, PathBuf, crate::support::serve::FileServer) {
+    let (sandbox, server) = served();
+    let project = sandbox.project(
+        "repo/a b",
+        &format!("# A comment.\n{}", manifest(&[THUMB, RISCV])),
+    );
+    sandbox.run(&project, &["sync"]).exits(0);
+    let text = fs::read_to_string(project.join("sysroot.toml")).unwrap();
+    let text = text
+        .replace("components = [\"clippy\"]", "components = []")
+        .replace(&format!("[targets.{RISCV}]\n"), "")
+        + "opt-level = \"s\"\n[targets.new]\ncrates = [\"core\"]\n[defaults]\npanic = \"abort\"\n";
+    fs::write(project.join("sysroot.toml"), text).unwrap();
+    fs::write(
+        project.join(".sysroot/lib/rustlib/thumbv7em-none-eabihf/lib/<&>.rlib"),
+        "x",
+    )
+    .unwrap();
+    (sandbox, project, server)
+}
+
+/// The line of a file that begins with a text, counted from 1.
+fn line(file: &Path, start: &str) -> usize {
+    let text = fs::read_to_string(file).unwrap();
+    1 + text
+        .lines()
+        .position(|line| line.starts_with(start))
+        .expect(start)
+}
+
+/// What was changed, and the file, line and column to show it at.
+fn expected(project: &Path) -> Vec<(String, &'static str, usize, usize)> {
+    let (toml, lock) = (project.join("sysroot.toml"), project.join("sysroot.lock"));
+    let at = |field: &str, file: &'static str, start: &str, column| {
+        let path = if file == "sysroot.toml" { &toml } else { &lock };
+        (field.to_owned(), file, line(path, start), column)
+    };
+    vec![
+        at("components: ", "sysroot.toml", "components", 1),
+        at("targets.new: ", "sysroot.toml", "[targets.new]", 10),
+        at(
+            &format!("targets.{RISCV}: "),
+            "sysroot.lock",
+            &format!("[targets.{RISCV}]"),
+            10,
+        ),
+        at(
+            &format!("targets.{THUMB}.opt-level: "),
+            "sysroot.toml",
+            "opt-level",
+            1,
+        ),
+        at(
+            &format!("targets.{THUMB}.panic: "),
+            "sysroot.toml",
+            "panic",
+            1,
+        ),
+        at(
+            &format!("lib/rustlib/{THUMB}/lib/<&>.rlib: "),
+            "sysroot.lock",
+            &format!("[targets.{THUMB}]"),
+            10,
+        ),
+    ]
+}
+
+fn run(sandbox: &Sandbox, project: &Path, format: &str) -> Said {
+    let repo = project.parent().unwrap();
+    sandbox
+        .run(repo, &["-C", "a b", "verify", "--format", format])
+        .exits(1)
+}
+
+#[test]
+fn json_names_fields_values_and_places() {
+    let (sandbox, project, _server) = changed();
+    let object = run(&sandbox, &project, "json").json();
+    assert_eq!(
+        object,
+        sandbox.run(&project, &["verify", "--json"]).json(),
+        "one answer from any directory"
+    );
+    let findings: Vec<&Value> = object["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|check| check["findings"].as_array().unwrap())
+        .collect();
+    let want = expected(&project);
+    assert_eq!(findings.len(), want.len(), "{findings:#?}");
+    for (message, file, line, column) in want {
+        let found = findings
+            .iter()
+            .find(|f| f["message"].as_str().unwrap().starts_with(&message));
+        let place = &found.expect(&message)["places"][0];
+        assert_eq!(
+            *place,
+            serde_json::json!({ "file": file, "line": line, "column": column }),
+            "{message}"
+        );
+    }
+    let opt = findings
+        .iter()
+        .find(|f| f["difference"]["field"] == format!("targets.{THUMB}.opt-level"));
+    assert_eq!(opt.unwrap()["difference"]["manifest"], "\"s\"");
+    assert_eq!(opt.unwrap()["difference"]["lock"], Value::Null);
+}
+
+#[test]
+fn github_annotations_are_at_the_right_lines_of_the_repository() {
+    let (mut sandbox, project, _server) = changed();
+    let repo = project.parent().unwrap().to_owned();
+    let check = |out: &str| {
+        let errors: Vec<&str> = out.lines().filter(|l| l.starts_with("::error ")).collect();
+        assert_eq!(errors.len(), 6, "{out}");
+        for (message, file, line, column) in expected(&project) {
+            let start = format!(
+                "::error file=a b/{file},line={line},col={column},title=sysroot verify%3A "
+            );
+            let found = errors
+                .iter()
+                .any(|e| e.starts_with(&start) && e.contains(&format!("::{message}")));
+            assert!(found, "{start} {message}\n{out}");
+        }
+        let commands = |l: &str| l.starts_with("::error ") || l.starts_with("::notice ");
+        assert!(
+            out.lines()
+                .all(|l| commands(l) || l.starts_with("sysroot verify: ")),
+            "{out}"
+        );
+    };
+    check(&run(&sandbox, &project, "github").out);
+    // In a workflow the workspace counts, wherever the step runs.
+    sandbox.set("GITHUB_WORKSPACE", repo.to_str().unwrap());
+    check(
+        &sandbox
+            .run(&project, &["verify", "--format", "github"])
+            .exits(1)
+            .out,
+    );
+}
+
+#[test]
+fn sarif_has_what_its_standard_requires() {
+    let (sandbox, project, _server) = changed();
+    let log: Value = serde_json::from_str(&run(&sandbox, &project, "sarif").out).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    let runs = log["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 1);
+    let driver = &runs[0]["tool"]["driver"];
+    assert_eq!(driver["name"], "sysroot");
+    let rules = driver["rules"].as_array().unwrap();
+    let ids: Vec<&str> = rules
+        .iter()
+        .map(|rule| rule["id"].as_str().unwrap())
+        .collect();
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule["shortDescription"]["text"].is_string())
+    );
+    let invocation = &runs[0]["invocations"][0];
+    assert_eq!(
+        (&invocation["executionSuccessful"], &invocation["exitCode"]),
+        (&true.into(), &1.into())
+    );
+    let results = runs[0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 6, "{results:#?}");
+    let mut identities = std::collections::BTreeSet::new();
+    for (message, file, line, column) in expected(&project) {
+        let result = results
+            .iter()
+            .find(|r| r["message"]["text"].as_str().unwrap().starts_with(&message))
+            .expect(&message);
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(result["ruleId"], ids[index]);
+        assert_eq!(result["level"], "error");
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], format!("a%20b/{file}"));
+        let base = place["artifactLocation"]["uriBaseId"].as_str().unwrap();
+        assert!(runs[0]["originalUriBaseIds"][base].is_object());
+        assert_eq!(place["region"]["startLine"], line, "{message}");
+        assert_eq!(place["region"]["startColumn"], column, "{message}");
+        assert!(identities.insert(result["partialFingerprints"].to_string()));
+        for related in result["relatedLocations"].as_array().into_iter().flatten() {
+            assert!(
+                related["id"].is_u64()
+                    && related["physicalLocation"]["region"]["startLine"].is_u64()
+            );
+        }
+    }
+}
+
+#[test]
+fn junit_is_well_formed_and_counts_right() {
+    let (sandbox, project, _server) = changed();
+    let text = run(&sandbox, &project, "junit").out;
+    // A parser that is not ours says whether it is XML.
+    let path = sandbox.path("report.xml");
+    fs::write(&path, &text).unwrap();
+    let script = "import sys, xml.etree.ElementTree as E\n\
+                  s = E.parse(sys.argv[1]).getroot()\n\
+                  t = s.find('testsuite')\n\
+                  c = t.findall('testcase')\n\
+                  f = [x for x in c if x.find('failure') is not None]\n\
+                  assert s.tag == 'testsuites' and int(t.get('tests')) == len(c)\n\
+                  assert int(t.get('failures')) == len(f) and int(t.get('skipped')) == len(t.findall('testcase/skipped'))\n\
+                  for x in f: print(x.get('name'), x.get('file'), x.get('line')); print(x.find('failure').text)\n";
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", script]).arg(&path);
+    let said = crate::support::sandbox::said(&mut command).exits(0);
+    for (message, file, line, column) in expected(&project) {
+        let want = format!("a b/{file}:{line}:{column}: {message}");
+        assert!(said.out.contains(&want), "{want}\n{}", said.out);
+    }
+    assert!(
+        said.out.contains("manifest a b/sysroot.toml "),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn a_malformed_manifest_is_shown_at_its_key_and_the_rest_is_judged() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let text = manifest(&[THUMB]) + "stratgy = \"build\"\n";
+    fs::write(project.join("sysroot.toml"), &text).unwrap();
+    let at = line(&project.join("sysroot.toml"), "stratgy");
+    let said = sandbox
+        .run(&project, &["verify", "--format", "github"])
+        .exits(2);
+    assert!(
+        said.out
+            .contains(&format!("::error file=sysroot.toml,line={at},col=1,")),
+        "{}",
+        said.out
+    );
+    let said = sandbox.run(&project, &["verify"]).exits(2);
+    assert!(
+        said.out.contains('^') && said.out.contains("strategy"),
+        "{}",
+        said.out
+    );
+    assert!(said.err.contains("output: good"), "{}", said.err);
+    // A flag that contradicts another is refused; no project is a verdict, too.
+    sandbox
+        .run(&project, &["verify", "--json", "--format", "sarif"])
+        .exits(2);
+    let empty = sandbox.path("empty");
+    fs::create_dir(&empty).unwrap();
+    let said = sandbox
+        .run(&empty, &["verify", "--format", "json"])
+        .exits(2);
+    assert_eq!(said.json()["checks"][0]["verdict"], "bad");
+}
+
+#[test]
+fn case_152_specs_are_judged_one_by_one() {
+    let (sandbox, _server) = served();
+    let text = manifest(&[THUMB])
+        + "[targets.my-os]\nspec = \"my-os.json\"\n[targets.other]\nspec = \"other.json\"\n";
+    let project = sandbox.project("p", &text);
+    for name in ["my-os.json", "other.json"] {
+        fs::write(project.join(name), "{\"llvm-target\": \"x\"}").unwrap();
+    }
+    sandbox.run(&project, &["lock"]).exits(0);
+    sandbox
+        .run(&project, &["verify"])
+        .exits(0)
+        .mentions("2 files as locked");
+    fs::write(project.join("my-os.json"), "{\"llvm-target\": \"y\"}").unwrap();
+    let specs = |code| -> Value {
+        let object = sandbox
+            .run(&project, &["verify", "--json"])
+            .exits(code)
+            .json();
+        let all = object["checks"].as_array().unwrap();
+        assert_eq!(
+            all.iter().find(|c| c["check"] == "manifest").unwrap()["verdict"],
+            "good"
+        );
+        all.iter().find(|c| c["check"] == "specs").unwrap()["findings"].clone()
+    };
+    let found = specs(1);
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("targets.my-os.spec (the file's bytes): file sha256:"),
+        "{message}"
+    );
+    let files: Vec<&Value> = found[0]["places"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| &p["file"])
+        .collect();
+    assert_eq!(files, ["my-os.json", "sysroot.toml", "sysroot.lock"]);
+    // One that is gone does not hide the other.
+    fs::remove_file(project.join("other.json")).unwrap();
+    let found = specs(2);
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found:#}");
+    assert_eq!(
+        found[0]["places"][0]["line"],
+        line(&project.join("sysroot.toml"), "spec = \"other")
+    );
+}
