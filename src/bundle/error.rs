@@ -67,7 +67,8 @@ impl Diagnostic for BundleError {
                 Some("remove the file, and let `sysroot cache export` write it again".to_owned())
             }
             Self::Untrusted(_) => Some(
-                "pass `--trust` if nobody but you, or your own CI, could have written the file"
+                "sign it (`cache export --sign`) and put the key into `[trust]` of the configuration \
+                 file, or pass `--trust` if nobody but you or your own CI could have written it"
                     .to_owned(),
             ),
         }

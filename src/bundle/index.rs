@@ -6,6 +6,8 @@ use std::io::{BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::pack::{self, PackError};
+use crate::remote::record::Signed;
+use crate::remote::sign::{PublicKey, SecretKey};
 use crate::store::{ComponentRecord, RecipeRecord};
 use crate::types::TreeDigest;
 
@@ -13,6 +15,8 @@ use crate::types::TreeDigest;
 const VERSION: u32 = 1;
 /// The name of the index in its frame.
 const NAME: &str = "sysroot-bundle.json";
+/// The most signatures that one file may carry.
+const MAX_SIGNATURES: usize = 16;
 /// The largest index, in bytes: tens of thousands of records.
 const MAX_INDEX: u64 = 16 << 20;
 /// The longest name of a component, and line of a compiler, in bytes.
@@ -29,6 +33,8 @@ pub struct Index {
     pub recipes: Vec<RecipeRecord>,
     /// The trees, sorted; their packs follow in this order.
     pub trees: Vec<TreeDigest>,
+    /// Who vouches for all of the above; may be empty.
+    pub signatures: Vec<Signed>,
 }
 
 impl Index {
@@ -53,7 +59,32 @@ impl Index {
             components,
             recipes,
             trees: trees.into_iter().collect(),
+            signatures: Vec::new(),
         }
+    }
+
+    /// Vouches for it.
+    pub fn sign(&mut self, key: &SecretKey) {
+        let signature = key.sign(&self.statement());
+        let key = key.public();
+        self.signatures.push(Signed { key, signature });
+    }
+
+    /// The first of the trusted keys that signed it.
+    pub fn signer(&self, trusted: &[PublicKey]) -> Option<PublicKey> {
+        let statement = self.statement();
+        let good = |signed: &&Signed| {
+            trusted.contains(&signed.key) && signed.key.verifies(&statement, &signed.signature)
+        };
+        self.signatures.iter().find(good).map(|signed| signed.key)
+    }
+
+    /// What is signed: the index without its signatures, under a name that no
+    /// record of a remote begins with.
+    fn statement(&self) -> Vec<u8> {
+        let mut index = self.clone();
+        index.signatures.clear();
+        format!("sysroot-bundle-v1\n{}", index.to_text()).into_bytes()
     }
 
     /// Writes the frame.
@@ -118,6 +149,9 @@ impl Index {
         ascending(self.trees.is_sorted_by(|a, b| a < b))?;
         ascending(self.components.is_sorted_by(|a, b| a.archive < b.archive))?;
         ascending(self.recipes.is_sorted_by(|a, b| a.key < b.key))?;
+        if self.signatures.len() > MAX_SIGNATURES {
+            return Err(format!("it has more than {MAX_SIGNATURES} signatures"));
+        }
         let mut named = self
             .components
             .iter()
@@ -181,6 +215,38 @@ mod tests {
         assert!(input.is_empty());
         assert_eq!(index().trees.len(), 3);
         assert_eq!(index().components.len(), 1);
+    }
+
+    #[test]
+    fn case_126_a_signature_is_of_everything_in_the_index() {
+        let (ours, other) = (
+            SecretKey::generate().unwrap(),
+            SecretKey::generate().unwrap(),
+        );
+        let trusted = [ours.public()];
+        let mut signed = index();
+        assert_eq!(signed.signer(&trusted), None);
+        signed.sign(&other);
+        assert_eq!(signed.signer(&trusted), None);
+        signed.sign(&ours);
+        assert_eq!(signed.signer(&trusted), Some(ours.public()));
+        assert_eq!(signed.signer(&[]), None);
+        let text = signed.to_text();
+        assert_eq!(Index::parse(&text), Ok(signed.clone()));
+        let changes: [fn(&mut Index); 7] = [
+            |i| i.components[0].tree = i.trees[1],
+            |i| i.components[0].archive = i.components[0].claimed[1],
+            |i| i.components[0].name.push('x'),
+            |i| i.recipes[0].tree = i.trees[0],
+            |i| i.recipes[0].key = RecipeKey::from_bytes([9; 32]),
+            |i| i.recipes.clear(),
+            |i| i.trees.push(TreeDigest::from_bytes([9; 32])),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut changed = signed.clone();
+            change(&mut changed);
+            assert_eq!(changed.signer(&trusted), None, "{number}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{Age, Size};
-use crate::ops::UpdateTo;
+use crate::ops::{Shard, UpdateTo};
 use crate::types::{Channel, Triple};
 
 /// Pin, build, download and share Rust sysroots.
@@ -301,6 +301,23 @@ pub(super) struct PullArgs {
     pub(super) targets: Vec<Triple>,
 }
 
+/// Flags of `cache warm`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct WarmArgs {
+    /// Only this target; may be repeated
+    #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+    /// Begin with the I-th of N parts, then help with the others
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub(super) shard: Shard,
+    /// How long a machine that gives no sign of life keeps what it claimed
+    #[arg(long, value_name = "AGE", default_value = "30m")]
+    pub(super) lease: Age,
+    /// Sign the records with the secret key in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) sign: Option<PathBuf>,
+}
+
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -358,6 +375,9 @@ pub(super) struct ExportArgs {
     /// Only this target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE")]
     pub(super) targets: Vec<Triple>,
+    /// Sign the file with the secret key in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) sign: Option<PathBuf>,
 }
 
 /// Flags of `cache import`.
@@ -398,6 +418,8 @@ pub(super) enum CacheCommand {
     Push(PushArgs),
     /// Bring what the lock names from the remotes into the store
     Pull(PullArgs),
+    /// Build what the remote lacks and push it, together with other machines
+    Warm(WarmArgs),
     /// Make a key pair to sign pushed trees with, and print the public key
     Keygen {
         /// Where to write the secret key [default: `signing-key` beside the configuration file]

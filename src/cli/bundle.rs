@@ -6,16 +6,19 @@ use serde_json::json;
 
 use super::args::{ExportArgs, ImportArgs, KeyArgs};
 use super::error::CliError;
+use super::remote::selection;
 use super::terminal::{bytes, path_value};
 use super::{Session, settings};
 use crate::ops::{self, Authority, OpsError};
-use crate::types::Triple;
 
 pub(super) fn export(session: &Session<'_>, args: &ExportArgs) -> Result<(), CliError> {
     let project = session.project()?;
-    let file = settings::start_directory(session.global)?.join(&args.file);
-    let selected = selected(&args.targets);
-    let report = ops::export(&session.cx, &project, &file, selected.as_ref())?;
+    let start = settings::start_directory(session.global)?;
+    let file = start.join(&args.file);
+    let key = args.sign.as_ref().map(|key| start.join(key));
+    let selected = selection(&args.targets);
+    let (cx, selected) = (&session.cx, selected.as_ref());
+    let report = ops::export(cx, &project, &file, selected, key.as_deref())?;
     session.terminal.object(&json!({
         "file": path_value(&file),
         "trees": report.trees,
@@ -42,6 +45,10 @@ pub(super) fn import(session: &Session<'_>, args: &ImportArgs) -> Result<(), Cli
     session.terminal.object(&json!({
         "file": path_value(&file),
         "authority": authority(report.authority),
+        "key": match report.authority {
+            Authority::Key(key) => Some(key),
+            Authority::User | Authority::Pins => None,
+        },
         "taken": report.taken,
         "present": report.present,
         "refused": report.refused,
@@ -66,13 +73,14 @@ pub(super) fn import(session: &Session<'_>, args: &ImportArgs) -> Result<(), Cli
 fn authority(authority: Authority) -> &'static str {
     match authority {
         Authority::User => "user",
+        Authority::Key(_) => "key",
         Authority::Pins => "pins",
     }
 }
 
 pub(super) fn key(session: &Session<'_>, args: &KeyArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
-    let key = ops::key(&session.cx, &project, selected(&args.targets).as_ref())?;
+    let key = ops::key(&session.cx, &project, selection(&args.targets).as_ref())?;
     session.terminal.object(&json!({
         "key": key.key,
         "prefix": key.prefix,
@@ -80,9 +88,4 @@ pub(super) fn key(session: &Session<'_>, args: &KeyArgs) -> Result<ExitCode, Cli
     }));
     session.terminal.result(&key.key);
     Ok(ExitCode::SUCCESS)
-}
-
-/// No target named means all.
-fn selected(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
-    (!targets.is_empty()).then(|| targets.iter().cloned().collect())
 }

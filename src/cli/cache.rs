@@ -1,5 +1,4 @@
-//! `cache dir`, `size`, `list`, `verify`; the verbs of remotes are in
-//! [`super::remote`], those of files in [`super::bundle`].
+//! `cache` and its verbs; those of remotes are in [`super::remote`], those of files in [`super::bundle`].
 
 use std::process::ExitCode;
 
@@ -8,8 +7,7 @@ use serde_json::json;
 use super::args::CacheCommand;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
-use super::{Session, remote};
-use super::{bundle, collect};
+use super::{Session, bundle, collect, remote, warm};
 use crate::ops::{self, CacheEntry, CacheKind, TreeDamage};
 use crate::types::Class;
 
@@ -25,6 +23,7 @@ pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitC
         CacheCommand::Import(args) => bundle::import(session, args)?,
         CacheCommand::Push(args) => return remote::push(session, args),
         CacheCommand::Pull(args) => return remote::pull(session, args),
+        CacheCommand::Warm(args) => return warm::run(session, args),
         CacheCommand::Keygen { file } => remote::keygen(session, file.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -22,6 +22,7 @@ mod sync;
 mod terminal;
 mod update;
 mod verify;
+mod warm;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@ use crate::ops::{self, PullOptions, Pulled, PushOptions, PushedTree};
 use crate::remote::Pushed;
 use crate::types::{Class, Triple};
 
-fn selection(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
+pub(super) fn selection(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
     (!targets.is_empty()).then(|| targets.iter().cloned().collect())
 }
 
@@ -33,7 +33,7 @@ const fn word(result: &Pushed) -> &'static str {
     }
 }
 
-fn pushed(tree: &PushedTree) -> Value {
+pub(super) fn pushed(tree: &PushedTree) -> Value {
     let theirs = match &tree.result {
         Pushed::Conflict { theirs } => Some(theirs),
         Pushed::New | Pushed::Present | Pushed::Signed => None,

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
 use super::needs::{Needs, needs, read_lock};
+use super::push::read_key;
 use super::{Context, OpsError, Project};
 use crate::bundle::{BundleError, Index};
 use crate::pack::{self, Limits, PackError};
@@ -26,17 +27,23 @@ pub struct ExportReport {
 }
 
 /// Writes everything that the lock needs here to `file`, which appears whole
-/// or not at all. The same content of the store gives the same bytes.
+/// or not at all, and signs it with the key in the file `key`. The same content
+/// of the store gives the same bytes.
 pub fn export(
     cx: &Context<'_>,
     project: &Project,
     file: &Path,
     selected: Option<&BTreeSet<Triple>>,
+    key: Option<&Path>,
 ) -> Result<ExportReport, OpsError> {
+    let key = key.map(|path| read_key(cx, path)).transpose()?;
     let lock = read_lock(project)?;
     let needs = needs(cx, &lock, selected)?;
     let store = cx.store_to_read()?;
-    let index = collect(&store, &needs)?;
+    let mut index = collect(&store, &needs)?;
+    if let Some(key) = &key {
+        index.sign(key);
+    }
     let out = Replacement::begin(file)?;
     let source = |source| BundleError::Write {
         file: file.to_owned(),

@@ -2,9 +2,10 @@
 //!
 //! A bundle says of a tree that it is what an archive or a recipe gives, and
 //! nothing in it proves that. So its word counts only if somebody vouches for
-//! it: the user, with `--trust`. Otherwise a tree is taken if it is
-//! the one that the project's lock pins, which needs nobody's word; then no
-//! record is written, because other projects did not pin it.
+//! it: a key that the user's configuration trusts, by its signature, or the user,
+//! with `--trust`. Otherwise a tree is taken if it is the one that the project's
+//! lock pins, which needs nobody's word; then no record is written, because
+//! other projects did not pin it.
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -15,6 +16,7 @@ use super::{Context, OpsError, Project};
 use crate::bundle::{BundleError, Index};
 use crate::events::Event;
 use crate::pack::{self, Limits};
+use crate::remote::sign::PublicKey;
 use crate::store::Store;
 use crate::sys::fs;
 use crate::types::TreeDigest;
@@ -25,8 +27,10 @@ const BUFFER: usize = 1 << 20;
 /// Whose word counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authority {
-    /// Everything, because the user says so.
+    /// The file's, because the user says so.
     User,
+    /// The file's, because this trusted key signed it.
+    Key(PublicKey),
     /// Nobody's: only what the lock pins.
     Pins,
 }
@@ -65,13 +69,13 @@ pub fn import(
         reason,
     };
     let index = Index::read(&mut input).map_err(wrong)?.map_err(refused)?;
-    let authority = if trust {
-        Authority::User
-    } else {
-        Authority::Pins
+    let authority = match index.signer(&cx.settings.remotes.keys) {
+        Some(key) => Authority::Key(key),
+        None if trust => Authority::User,
+        None => Authority::Pins,
     };
     let accepted = match authority {
-        Authority::User => index.trees.iter().copied().collect(),
+        Authority::User | Authority::Key(_) => index.trees.iter().copied().collect(),
         Authority::Pins => pins(cx, project)?,
     };
     let (mut wanted, mut refused) = (BTreeSet::new(), Vec::new());
@@ -92,7 +96,7 @@ pub fn import(
         Stop::Pack(source) => wrong(source).into(),
         Stop::Other(error) => error,
     })?;
-    if authority == Authority::User {
+    if authority != Authority::Pins {
         record(cx, &store, &index)?;
     }
     Ok(ImportReport {

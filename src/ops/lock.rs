@@ -91,7 +91,7 @@ pub fn lock(
     options: LockOptions,
 ) -> Result<LockReport, OpsError> {
     let LockOptions { mode, refresh, .. } = options;
-    let at_first = project.lock_text();
+    let before_text = project.lock_text();
     let old = read_old(cx, project, mode)?;
     let differences = old.file.as_ref().map(|old| project.differences(&old.lock));
     let is_system = project.manifest.channel == Channel::System;
@@ -138,15 +138,14 @@ pub fn lock(
     if mode == LockMode::Check {
         return Err(OpsError::WouldChange(project.files.lock.clone()));
     }
-    if mode == LockMode::Write {
-        if let Some(file) = written_meanwhile(cx, project, at_first, &text)? {
-            return Ok(LockReport {
-                status: LockStatus::Fresh,
-                file,
-                age_in_days,
-            });
-        }
-        fs::replace(&project.files.lock, text.as_bytes())?;
+    if mode == LockMode::Write
+        && let Some(file) = replace_unchanged(project, before_text.as_deref(), &text)?
+    {
+        return Ok(LockReport {
+            status: LockStatus::Fresh,
+            file,
+            age_in_days,
+        });
     }
     Ok(LockReport {
         status,
@@ -155,25 +154,23 @@ pub fn lock(
     })
 }
 
-/// The lock that somebody else wrote while we resolved, which takes a while:
-/// the same answer with pins is good, one to a newer question is left alone.
-fn written_meanwhile(
-    cx: &Context<'_>,
+/// Writes the lock, unless somebody else wrote it since it was read: resolving
+/// takes a while, and theirs may be the same answer with pins, which is then
+/// returned, or one to a newer question.
+fn replace_unchanged(
     project: &Project,
-    at_first: Option<String>,
+    before: Option<&str>,
     text: &str,
 ) -> Result<Option<LockFile>, OpsError> {
     let now = project.lock_text();
-    if now == at_first || now.as_deref() == Some(text) {
-        return Ok(None);
+    if now.as_deref() != before && now.as_deref() != Some(text) {
+        return match project.read_lock()? {
+            Some(file) if project.differences(&file.lock).is_empty() => Ok(Some(file)),
+            _ => Err(OpsError::LockChanged(project.files.lock.clone())),
+        };
     }
-    let answers = |file: &LockFile| {
-        project.differences(&file.lock).is_empty() && signature::satisfies_policy(cx, &file.lock)
-    };
-    match project.read_lock()?.filter(answers) {
-        Some(file) => Ok(Some(file)),
-        None => Err(OpsError::LockChanged(project.files.lock.clone())),
-    }
+    fs::replace(&project.files.lock, text.as_bytes())?;
+    Ok(None)
 }
 
 /// The error of a lock without the signature that the user's policy requires.

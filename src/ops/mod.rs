@@ -28,6 +28,7 @@ mod project;
 mod push;
 mod rebuild;
 mod remote;
+mod shard;
 mod signature;
 mod status;
 mod sync;
@@ -35,6 +36,7 @@ mod system;
 mod trust;
 mod update;
 mod verify;
+mod warm;
 
 use std::path::{Path, PathBuf};
 
@@ -56,6 +58,7 @@ pub use project::{Project, ProjectFiles};
 pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
 pub use rebuild::rebuild;
 pub use remote::{PullOptions, PullReport, Pulled, pull};
+pub use shard::{Shard, ShardError};
 pub use signature::{SignatureCheck, judge as judge_signature};
 pub use status::{StatusReport, TargetState, TargetStatus, status};
 pub use sync::{SyncMode, SyncOptions, SyncReport, sync};
@@ -64,6 +67,7 @@ pub use update::{UpdateOptions, UpdateReport, UpdateTo, update};
 pub use verify::{
     CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
 };
+pub use warm::{WarmOptions, WarmReport, warm};
 
 use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};

@@ -8,11 +8,13 @@ use super::again::{Again, Compiled, How, compile, compiled_targets, fetch_inputs
 use super::execute::{Run, execute, index};
 use super::failures::Failures;
 use super::project::{LockFile, Project};
+use super::remote::pull_planned;
 use super::{Context, LockMode, OpsError, sync, system};
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource};
 use crate::materialize::check_stored;
 use crate::plan::{StoreIndex, check_selection, plan};
+use crate::remote::Patience;
 use crate::store::Store;
 use crate::sys::fs;
 use crate::types::{RecipeKey, TreeDigest, Triple};
@@ -74,6 +76,7 @@ pub fn pin(
     if options.mode == LockMode::Write && !(lacks.is_empty() && options.again.is_empty()) {
         system::check_locked(cx, &file.lock)?;
         let store = cx.store()?;
+        let _using = store.begin_use(cx.observer, cx.cancel)?;
         let lock = file.lock.clone();
         let run = Run {
             cx,
@@ -144,12 +147,17 @@ fn obtain(
             .iter()
             .filter(|(key, _)| wanted.contains(key)),
     )?;
-    let mut index = index(run.store, run.lock, run.host);
-    let mut plan = plan(run.lock, run.host, Some(targets), &index)?;
-    plan.build.retain(|build| targets.contains(&build.target));
-    let builds = !plan.build.is_empty();
-    plan.fetch.retain(|fetch| builds && fetch.for_build);
-    plan.units.clear();
+    let planned = || {
+        let index = index(run.store, run.lock, run.host);
+        let mut plan = plan(run.lock, run.host, Some(targets), &index)?;
+        plan.build.retain(|build| targets.contains(&build.target));
+        let builds = !plan.build.is_empty();
+        plan.fetch.retain(|fetch| builds && fetch.for_build);
+        plan.units.clear();
+        Ok((index, plan))
+    };
+    let remotes = run.cx.remotes(Patience::Automatic);
+    let (mut index, plan) = pull_planned(run, &remotes, &planned)?;
     execute(run.cx, run.store, run.project, run.lock, &plan, &mut index)?;
     let StoreIndex { mut recipes, .. } = index;
     recipes.retain(|key, _| wanted.contains(key));

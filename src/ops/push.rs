@@ -10,7 +10,9 @@ use crate::lock::{Lock, LockedSource};
 use crate::plan::check_selection;
 use crate::remote::record::{ComponentSubject, RecipeSubject};
 use crate::remote::sign::{MAX_KEY_FILE, PublicKey, SecretKey};
-use crate::remote::{Packed, Patience, Pushed, RemoteError, Subject, connect, push as push_tree};
+use crate::remote::{
+    Packed, Patience, Pushed, RemoteError, RemoteSettings, Subject, connect, push as push_tree,
+};
 use crate::store::{Staging, Store};
 use crate::sys::fs;
 use crate::types::{TreeDigest, Triple};
@@ -66,13 +68,7 @@ pub fn push(
         .read_lock()?
         .ok_or_else(|| OpsError::MissingLock(project.files.lock.clone()))?;
     let settings = &cx.settings.remotes;
-    if settings.remotes.is_empty() {
-        return Err(OpsError::NoRemote);
-    }
-    if settings.writable().next().is_none() {
-        let remotes = settings.remotes.iter().map(ToString::to_string).collect();
-        return Err(OpsError::ReadOnlyRemotes(remotes));
-    }
+    check_writable(settings)?;
     let key = options
         .key
         .as_deref()
@@ -110,6 +106,18 @@ pub fn push(
     Ok(report)
 }
 
+/// Refuses settings without a remote that may be written to.
+fn check_writable(settings: &RemoteSettings) -> Result<(), OpsError> {
+    if settings.remotes.is_empty() {
+        return Err(OpsError::NoRemote);
+    }
+    if settings.writable().next().is_none() {
+        let remotes = settings.remotes.iter().map(ToString::to_string).collect();
+        return Err(OpsError::ReadOnlyRemotes(remotes));
+    }
+    Ok(())
+}
+
 /// A tree to push; it is compressed when the first remote lacks it.
 struct Parcel {
     subject: Subject,
@@ -127,16 +135,15 @@ impl Parcel {
     }
 
     fn packed(&mut self, cx: &Context<'_>, store: &Store) -> Result<&Packed, RemoteError> {
-        let packed = match self.packed.take() {
-            Some(packed) => packed,
-            None => {
-                let staging = store.stage()?;
-                let listing = store.listing(self.tree).map_err(RemoteError::Listing)?;
-                let place = store.tree_path(self.tree);
-                let path = staging.path().join("blob");
-                let packed = Packed::write(&place, &listing, &path, cx.cancel)?;
-                (packed, staging)
-            }
+        let packed = if let Some(packed) = self.packed.take() {
+            packed
+        } else {
+            let staging = store.stage()?;
+            let listing = store.listing(self.tree).map_err(RemoteError::Listing)?;
+            let place = store.tree_path(self.tree);
+            let path = staging.path().join("blob");
+            let packed = Packed::write(&place, &listing, &path, cx.cancel)?;
+            (packed, staging)
         };
         Ok(&self.packed.insert(packed).0)
     }

@@ -43,6 +43,7 @@ pub fn rebuild(
         Err(e) => return Ok(vec![judgement(Finding::NotJudged(e.to_string()))]),
     };
     let store = cx.store()?;
+    let _using = store.begin_use(cx.observer, cx.cancel)?;
     let run = Run {
         cx,
         store: &store,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::execute::index;
+use super::execute::{Run, index};
 use super::project::Project;
 use super::{Context, OpsError, sync};
 use crate::events::{Event, Stage};
@@ -79,12 +79,6 @@ pub(super) fn plan_with_remotes(
     targets: Option<&BTreeSet<Triple>>,
     pulled: &mut Vec<Pulled>,
 ) -> Result<(StoreIndex, Plan), OpsError> {
-    let planned = || -> Result<(StoreIndex, Plan), OpsError> {
-        let index = index(store, lock, host);
-        let plan = plan(lock, host, targets, &index)?;
-        Ok((index, plan))
-    };
-    let mut now = planned()?;
     let run = Pull {
         cx,
         remotes,
@@ -92,19 +86,35 @@ pub(super) fn plan_with_remotes(
         lock,
         host,
     };
-    let builds = now.1.build.iter().cloned().map(Item::Build).collect();
-    let came = run.all(builds)?;
-    if !came.is_empty() {
-        pulled.extend(came);
-        now = planned()?;
-    }
-    let fetches = now.1.fetch.iter().cloned().map(Item::Fetch).collect();
-    let came = run.all(fetches)?;
-    if !came.is_empty() {
-        pulled.extend(came);
-        now = planned()?;
-    }
-    Ok(now)
+    let planned = || -> Result<(StoreIndex, Plan), OpsError> {
+        let index = index(store, lock, host);
+        let plan = plan(lock, host, targets, &index)?;
+        Ok((index, plan))
+    };
+    run.plan(&planned, pulled)
+}
+
+/// Like [`plan_with_remotes`] for a plan that is made in another way.
+pub(super) fn pull_planned(
+    run: &Run<'_>,
+    remotes: &Remotes<'_>,
+    planned: &dyn Fn() -> Result<(StoreIndex, Plan), OpsError>,
+) -> Result<(StoreIndex, Plan), OpsError> {
+    let &Run {
+        cx,
+        store,
+        project: _,
+        lock,
+        host,
+    } = run;
+    let pull = Pull {
+        cx,
+        remotes,
+        store,
+        lock,
+        host,
+    };
+    pull.plan(planned, &mut Vec::new())
 }
 
 /// Brings what the lock names and the store lacks from the remotes.
@@ -158,6 +168,29 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
+    /// Takes what a plan would build, then what it would still download, and
+    /// plans again.
+    fn plan(
+        &self,
+        planned: &dyn Fn() -> Result<(StoreIndex, Plan), OpsError>,
+        pulled: &mut Vec<Pulled>,
+    ) -> Result<(StoreIndex, Plan), OpsError> {
+        let mut now = planned()?;
+        let builds = now.1.build.iter().cloned().map(Item::Build).collect();
+        let came = self.all(builds)?;
+        if !came.is_empty() {
+            pulled.extend(came);
+            now = planned()?;
+        }
+        let fetches = now.1.fetch.iter().cloned().map(Item::Fetch).collect();
+        let came = self.all(fetches)?;
+        if !came.is_empty() {
+            pulled.extend(came);
+            now = planned()?;
+        }
+        Ok(now)
+    }
+
     /// Asks for all of them, some at once.
     fn all(&self, items: VecDeque<Item>) -> Result<Vec<Pulled>, OpsError> {
         let pin = |item: &Item| match item {

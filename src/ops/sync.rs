@@ -20,6 +20,7 @@ use crate::materialize::{
 use crate::plan::{Plan, StoreIndex, check_selection, plan};
 use crate::remote::Patience;
 use crate::store::{Root, Store, StoreError, TreeFault};
+use crate::sys::fs;
 use crate::types::{RelPath, TreeDigest, Triple};
 
 /// What `sync` may do to the lock.
@@ -310,7 +311,7 @@ fn materialize(
     report.link_mode = applied.link_mode;
     let is_whole = options.targets.is_none();
     let mut state = State {
-        boot: crate::sys::fs::boot(),
+        boot: fs::boot(),
         lock: is_whole.then(|| file.digest()),
         host: Some(host.clone()),
         link_mode: report.link_mode.or(known.link_mode),

@@ -18,6 +18,8 @@
 mod action;
 mod address;
 mod bounds;
+pub mod claim;
+mod connect;
 mod directory;
 mod error;
 mod http;
@@ -34,9 +36,10 @@ mod transport;
 
 pub use address::{Address, Namespace, NamespaceError};
 pub use bounds::Patience;
+pub use connect::{Surroundings, connect};
 pub use error::RemoteError;
 pub use place::{Access, Bucket, Place, Remote};
-pub use pool::{Found, Remotes, Surroundings, Wanted, connect};
+pub use pool::{Found, Remotes, Wanted};
 pub use push::{Packed, Pushed, push};
 pub use record::{Record, Subject};
 pub use settings::{RemoteSettings, TokenError, Tokens};

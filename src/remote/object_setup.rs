@@ -93,51 +93,46 @@ pub(super) fn set_up(
         retry_timeout: Duration::from_secs(30),
     };
     let secrets = Secrets::of(environment);
-    let refused = |e: &object_store::Error| RemoteError::Setup {
-        remote: remote.to_string(),
-        message: secrets.message(e),
-    };
     let variables = |prefix| Variables {
         prefix,
         all: environment,
     };
-    let (store, bucket) = match &remote.place {
+    let store: Result<Arc<dyn ObjectStore>, _> = match &remote.place {
         Place::S3(bucket) => {
             let variables = variables("AWS_");
             let endpoints = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
             variables.check_endpoint(remote, &endpoints)?;
-            let builder = s3(&variables, bucket)
-                .with_retry(retry)
-                .with_http_connector(connector);
-            let store = builder.build().map_err(|e| refused(&e))?;
-            (Arc::new(store) as Arc<dyn ObjectStore>, bucket)
+            let builder = s3(&variables, bucket).with_retry(retry);
+            builder.with_http_connector(connector).build().map(shared)
         }
         Place::Gcs(bucket) => {
-            let builder = gcs(&variables("GOOGLE_"), bucket)
-                .with_retry(retry)
-                .with_http_connector(connector);
-            let store = builder.build().map_err(|e| refused(&e))?;
-            (Arc::new(store) as Arc<dyn ObjectStore>, bucket)
+            let builder = gcs(&variables("GOOGLE_"), bucket).with_retry(retry);
+            builder.with_http_connector(connector).build().map(shared)
         }
         Place::Azure(bucket) => {
             let variables = variables("AZURE_");
             let endpoints = ["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"];
             variables.check_endpoint(remote, &endpoints)?;
-            let builder = azure(&variables, bucket)
-                .with_retry(retry)
-                .with_http_connector(connector);
-            let store = builder.build().map_err(|e| refused(&e))?;
-            (Arc::new(store) as Arc<dyn ObjectStore>, bucket)
+            let builder = azure(&variables, bucket).with_retry(retry);
+            builder.with_http_connector(connector).build().map(shared)
         }
         Place::Http(_) | Place::Directory(_) => return Ok(None),
     };
+    let store = store.map_err(|e| RemoteError::Setup {
+        remote: remote.to_string(),
+        message: secrets.message(&e),
+    })?;
     Ok(Some(Setup {
         store,
-        prefix: bucket.prefix.clone(),
+        prefix: remote.place.prefix().to_owned(),
         remote: remote.to_string(),
         secrets,
         network,
     }))
+}
+
+fn shared(store: impl ObjectStore) -> Arc<dyn ObjectStore> {
+    Arc::new(store)
 }
 
 fn s3(variables: &Variables<'_>, bucket: &Bucket) -> AmazonS3Builder {
@@ -222,7 +217,7 @@ impl Secrets {
             });
         let text = words.collect::<Vec<_>>().join(" ");
         let shown = text.chars().filter(|c| !c.is_control());
-        shown.take(300).collect()
+        shown.take(600).collect()
     }
 }
 

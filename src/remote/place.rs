@@ -39,6 +39,16 @@ pub enum Place {
     Directory(PathBuf),
 }
 
+impl Place {
+    /// What stands before every key of an object store; empty for others.
+    pub(super) fn prefix(&self) -> &str {
+        match self {
+            Self::S3(bucket) | Self::Gcs(bucket) | Self::Azure(bucket) => &bucket.prefix,
+            Self::Http(_) | Self::Directory(_) => "",
+        }
+    }
+}
+
 /// A bucket or container of an object store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {

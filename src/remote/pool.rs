@@ -8,63 +8,17 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bounds::Patience;
-use super::directory::Directory;
+use super::connect::{Surroundings, connect};
 use super::error::RemoteError;
-use super::http::HttpRemote;
 use super::incoming::Incoming;
-use super::object::ObjectRemote;
-use super::object_setup::set_up;
 use super::place::{Place, Remote};
 use super::record::{Record, Subject};
-use super::settings::RemoteSettings;
 use super::sign::PublicKey;
 use super::transport::Transport;
-use crate::events::{Cancel, Event, Observer};
-use crate::fetch::Proxies;
+use crate::events::Event;
 use crate::pack;
 use crate::store::{Staging, Store};
 use crate::types::{Listing, TreeDigest};
-
-/// What remotes need of their surroundings.
-#[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
-    /// Remotes, keys and credentials.
-    pub settings: &'a RemoteSettings,
-    /// The user's proxies.
-    pub proxies: &'a Proxies,
-    /// Whether only directories may be asked.
-    pub offline: bool,
-    /// Receives warnings.
-    pub observer: &'a dyn Observer,
-    /// Stops every wait.
-    pub cancel: &'a Cancel,
-}
-
-/// Makes the client of a remote; nothing is connected to yet.
-pub fn connect(
-    remote: &Remote,
-    around: Surroundings<'_>,
-    patience: Patience,
-) -> Result<Box<dyn Transport>, RemoteError> {
-    let options = patience.options(around.proxies, around.offline, around.cancel);
-    match &remote.place {
-        Place::Directory(root) => Ok(Box::new(Directory::new(root, around.cancel))),
-        Place::Http(url) => {
-            let credentials = around.settings.tokens.for_remote(remote)?;
-            Ok(Box::new(HttpRemote::new(url, credentials, options)?))
-        }
-        Place::S3(_) | Place::Gcs(_) | Place::Azure(_) => {
-            let environment = &around.settings.environment;
-            let setup = set_up(remote, environment, &options)?;
-            let setup = setup.ok_or_else(|| RemoteError::Url {
-                text: remote.to_string(),
-                reason: "it is no object store",
-            })?;
-            let bounds = patience.bounds();
-            Ok(Box::new(ObjectRemote::new(setup, bounds, around.cancel)))
-        }
-    }
-}
 
 /// What is looked for.
 #[derive(Clone, Debug)]
@@ -191,41 +145,49 @@ impl<'a> Remotes<'a> {
             );
             return Ok(None);
         }
-        let remote = member.remote.to_string();
+        let staging = store.stage()?;
+        let listing = self.unpack(&member.remote, &record, blob, &staging)?;
+        Ok(Some(Found {
+            staging,
+            listing,
+            record,
+            remote: member.remote.to_string(),
+        }))
+    }
+
+    /// Unpacks what came, if it is what the record says.
+    fn unpack(
+        &self,
+        remote: &Remote,
+        record: &Record,
+        blob: Incoming<'_>,
+        into: &Staging,
+    ) -> Result<Listing, RemoteError> {
         let (found, size) = blob.summary();
         if (found, size) != (record.blob.sha256, record.blob.size) {
-            let expected = record.blob.sha256;
             return Err(RemoteError::Blob {
-                remote,
-                expected,
+                remote: remote.to_string(),
+                expected: record.blob.sha256,
                 found,
             });
         }
-        let staging = store.stage()?;
         let limits = pack::Limits {
             unpacked: record.unpacked,
             cancel: self.around.cancel.clone(),
             ..pack::Limits::default()
         };
         let input = BufReader::with_capacity(1 << 17, blob.finish()?);
-        let listing = match pack::read(input, record.tree, &limits, staging.path()) {
-            Ok(listing) => listing,
-            Err(e) if e.is_content() => {
-                let (tree, reason) = (record.tree, e.to_string());
-                return Err(RemoteError::Tree {
-                    remote,
-                    tree,
-                    reason,
-                });
+        pack::read(input, record.tree, &limits, into.path()).map_err(|e| {
+            if e.is_content() {
+                RemoteError::Tree {
+                    remote: remote.to_string(),
+                    tree: record.tree,
+                    reason: e.to_string(),
+                }
+            } else {
+                e.into()
             }
-            Err(e) => return Err(e.into()),
-        };
-        Ok(Some(Found {
-            staging,
-            listing,
-            record,
-            remote,
-        }))
+        })
     }
 
     /// The rule of trust: the pin, or else a trusted key's signature.

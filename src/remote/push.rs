@@ -55,7 +55,9 @@ impl Packed {
         let out = BufWriter::with_capacity(1 << 17, out);
         let level = pack::DEFAULT_LEVEL;
         let out = pack::write(tree, listing, out, level, &limits)?;
-        let out = out.into_inner().map_err(|e| e.into_error());
+        let out = out
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error);
         let Hashing {
             file, hasher, size, ..
         } = fs::at("write", path, out)?;

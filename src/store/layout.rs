@@ -34,11 +34,12 @@ use crate::types::{RecipeKey, Sha256, TreeDigest};
 const VERSION: &str = "v1";
 
 /// The directories of a store.
-pub(super) const DIRECTORIES: [&str; 12] = [
+pub(super) const DIRECTORIES: [&str; 13] = [
     "trees",
     "listings",
     "components",
     "recipes",
+    "statements",
     "manifests",
     "partials",
     "roots",
@@ -143,9 +144,14 @@ impl Layout {
         self.recipes().join(key.to_hex())
     }
 
+    /// Directory of all statements.
+    pub fn statements(&self) -> PathBuf {
+        self.root.join("statements")
+    }
+
     /// The statement of what was built under a recipe key.
     pub fn statement(&self, key: RecipeKey) -> PathBuf {
-        self.root.join("statements").join(key.to_hex())
+        self.statements().join(key.to_hex())
     }
 
     /// Directory of the downloads.

@@ -66,7 +66,7 @@ pub enum LeftoverKind {
     Log,
     /// A channel manifest.
     Manifest,
-    /// A record, listing or index entry of a tree that is gone.
+    /// A record, statement, listing or index entry of a tree that is gone.
     Dangling,
     /// A record that cannot be read.
     Damaged,
@@ -127,6 +127,7 @@ impl Store {
         for tree in &mut survey.trees {
             tree.records = records.remove(&tree.tree).unwrap_or_default();
         }
+        self.survey_statements(&mut survey)?;
         self.survey_staging(&mut survey)?;
         self.survey_aged(&mut survey)?;
         survey.leftovers.sort_by(|a, b| a.path.cmp(&b.path));
@@ -212,6 +213,21 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    /// Statements whose recipe has no record any more.
+    fn survey_statements(&self, survey: &mut Survey) -> Result<()> {
+        let dir = self.layout().statements();
+        for name in fs::list(&dir)? {
+            let path = dir.join(&name);
+            if !is_hash(&name) {
+                survey.add_odd(path, &name);
+            } else if fs::metadata_if_exists(&self.layout().recipes().join(&name))?.is_none() {
+                let dangling = leftover(LeftoverKind::Dangling, path);
+                survey.leftovers.extend(dangling);
+            }
+        }
+        Ok(())
     }
 
     /// Staging directories of processes that are gone.

@@ -220,6 +220,62 @@ fn lock_pin_of_a_dated_toolchain_downloads_only_what_compiles() {
 }
 
 #[test]
+fn lock_pin_takes_a_signed_tree_of_a_remote_instead_of_compiling() {
+    let (mut sandbox, fake, project) = pinned();
+    let pin = pins(&project).remove(0);
+    let remote = sandbox.path("remote");
+    fs::create_dir(&remote).unwrap();
+    sandbox.set("SYSROOT_REMOTE", &format!("file://{}", remote.display()));
+    sandbox.set("SYSROOT_REMOTE_ACCESS", "read-write");
+    let key = sandbox.path("key");
+    let key = key.to_str().unwrap();
+    let public = sandbox
+        .run(&project, &["cache", "keygen", key])
+        .exits(0)
+        .out;
+    sandbox
+        .run(&project, &["cache", "push", "--sign", key])
+        .exits(0);
+    // A machine without anything, whose user trusts that key.
+    let config = sandbox.path("config.toml");
+    fs::write(
+        &config,
+        format!("[trust]\nkeys = [\"{}\"]\n", public.trim()),
+    )
+    .unwrap();
+    sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
+    let cache = sandbox.path("other-cache");
+    sandbox.set("SYSROOT_CACHE_DIR", cache.to_str().unwrap());
+    let other = sandbox.project("other", &manifest(&[THUMB]));
+    sandbox.run(&other, &["lock", "--pin"]).exits(0);
+    assert_eq!(
+        (pins(&other), fake.compiled("core")),
+        (vec![pin.clone()], 1)
+    );
+    // To pin anew means to compile, whatever a remote has.
+    fake.drift();
+    sandbox.run(&other, &["lock", "--repin", THUMB]).exits(0);
+    assert_eq!(fake.compiled("core"), 2);
+    assert_ne!(pins(&other)[0], pin);
+}
+
+#[test]
+fn a_collector_knows_statements_and_takes_those_of_no_recipe() {
+    let (sandbox, _fake, project) = pinned();
+    let statements = sandbox.cache().join("statements");
+    let count = || fs::read_dir(&statements).unwrap().count();
+    let said = sandbox.run(&project, &["cache", "gc"]).exits(0);
+    assert!(
+        !format!("{}{}", said.out, said.err).contains("statements"),
+        "{said:?}"
+    );
+    assert_eq!(count(), 1);
+    fs::remove_dir_all(sandbox.cache().join("recipes")).unwrap();
+    sandbox.run(&project, &["cache", "gc"]).exits(0);
+    assert_eq!(count(), 0);
+}
+
+#[test]
 fn lock_pin_makes_a_damaged_tree_anew_before_it_pins_it() {
     let (sandbox, fake, project) = pinned();
     let pin = pins(&project).remove(0);

@@ -34,8 +34,11 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub struct Request {
     pub at: Instant,
+    pub method: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
+    /// As long as the `content-length` said.
+    pub body: Vec<u8>,
     /// Counted from 0.
     pub connection: u64,
     /// How many requests for this path came before.
@@ -179,17 +182,24 @@ impl Connection {
         }
         let text = String::from_utf8_lossy(&head).into_owned();
         let mut lines = text.lines();
-        let path = lines.next()?.split(' ').nth(1)?.to_owned();
-        let headers = lines
+        let mut words = lines.next()?.split(' ').map(str::to_owned);
+        let (method, path) = (words.next()?, words.next()?);
+        let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
+        let length = headers.iter().find(|(name, _)| name == "content-length");
+        let length = length.map_or(0, |(_, value)| value.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).ok()?;
         let mut log = self.log.lock().unwrap();
         let request = Request {
             at: Instant::now(),
             earlier: log.iter().filter(|r| r.path == path).count(),
+            method,
             path,
             headers,
+            body,
             connection: self.number,
         };
         log.push(request.clone());

@@ -47,10 +47,10 @@ fn compiled(sandbox: &Sandbox, project: &Path, content: &[u8]) -> TreeDigest {
 fn build(project: &Path) -> LockedBuild {
     let path = project.join("sysroot.lock");
     let lock = Lock::parse(&fs::read_to_string(&path).unwrap(), &path).unwrap();
-    let LockedSource::Build { hosts, .. } = &lock.targets[&RISCV.parse().unwrap()].source else {
-        panic!("{RISCV} is not compiled");
-    };
-    hosts[&HOST.parse().unwrap()]
+    match &lock.targets[&RISCV.parse().unwrap()].source {
+        LockedSource::Build { hosts, .. } => hosts[&HOST.parse().unwrap()],
+        LockedSource::Download | LockedSource::System => unreachable!("it is compiled"),
+    }
 }
 
 /// A synced project, its file of the store, and the tree that it pins.
@@ -148,6 +148,32 @@ fn case_126_without_trust_only_what_the_lock_pins_is_taken() {
     assert_eq!(store.recipe(build(&project).key), None);
     assert_eq!(store.all_components().unwrap(), []);
     sandbox.run(&project, &["sync", "--locked"]).exits(0);
+}
+
+#[test]
+fn a_file_signed_by_a_trusted_key_needs_no_flag() {
+    let (mut sandbox, _server, _) = exported();
+    let project = sandbox.path("p");
+    let said = sandbox.run(&project, &["cache", "keygen", "../key"]);
+    let public = said.exits(0).out.trim().to_owned();
+    let arguments = ["cache", "export", "../file", "--sign", "../key"];
+    sandbox.run(&project, &arguments).exits(0);
+    forget(&sandbox);
+    // Signed, but by nobody we know.
+    let import = ["cache", "import", "../file", "--json"];
+    let said = sandbox.run(&project, &import).exits(0);
+    assert_eq!(said.json()["authority"], "pins");
+    assert_eq!(said.json()["refused"].as_array().unwrap().len(), 5);
+    let config = sandbox.path("config.toml");
+    fs::write(&config, format!("[trust]\nkeys = [\"{public}\"]\n")).unwrap();
+    sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
+    let said = sandbox.run(&project, &import).exits(0);
+    assert_eq!(said.json()["authority"], "key");
+    assert_eq!(said.json()["key"], *public);
+    assert_eq!(said.json()["taken"].as_array().unwrap().len(), 5);
+    sandbox
+        .run(&project, &["sync", "--locked", "--offline"])
+        .exits(0);
 }
 
 #[test]

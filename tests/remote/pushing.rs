@@ -1,0 +1,328 @@
+//! `cache push`: blobs first, the record last, and nothing overwritten that
+//! says otherwise.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Mutex;
+
+use super::{
+    ONE, Objects, Shared, TWO, World, bazel, cache_server, find, is_blob, is_record, lock_of,
+    output, sha256,
+};
+use crate::http::{Server, Step, answer};
+
+#[test]
+fn case_133_another_tree_for_a_recipe_is_a_conflict_and_changes_nothing() {
+    let mut shared = Shared::new(&[ONE]);
+    let objects = shared.objects.clone();
+    let server = Server::start(move |request| bazel(&objects, request));
+    let before = shared.objects.lock().unwrap().clone();
+    let lock = shared.unpinned.clone();
+    let project = shared.world.machine_with("b", &[ONE], &lock);
+    shared.world.sandbox.env.remove("SYSROOT_REMOTE");
+    shared.world.compiler.salt("not reproducible");
+    shared.world.run(&project, &["sync"]).exits(0);
+    shared.world.remote(&server.url(), true);
+    for sign in [false, true] {
+        let mut arguments = vec!["cache", "push"];
+        if sign {
+            arguments.extend(["--sign", &shared.key.0]);
+        }
+        let said = shared.world.run(&project, &arguments).exits(1);
+        said.mentions("conflict").mentions("not reproducible");
+    }
+    let said = shared
+        .world
+        .run(&project, &["cache", "push", "--json"])
+        .exits(1);
+    let report = said.json();
+    assert_eq!(report["conflict"], true);
+    assert_eq!(report["pushed"][0]["result"], "conflict");
+    assert_ne!(report["pushed"][0]["theirs"], report["pushed"][0]["tree"]);
+    assert_eq!(*shared.objects.lock().unwrap(), before);
+}
+
+#[test]
+fn case_133_of_two_that_write_at_once_the_first_stays() {
+    let mut shared = Shared::new(&[ONE]);
+    let before = shared.objects.lock().unwrap().clone();
+    let lock = shared.unpinned.clone();
+    let project = shared.world.machine_with("b", &[ONE], &lock);
+    shared.world.sandbox.env.remove("SYSROOT_REMOTE");
+    shared.world.compiler.salt("not reproducible");
+    shared.world.run(&project, &["sync"]).exits(0);
+    // The other one's record appears between our look and our write.
+    let objects = shared.objects.clone();
+    let first = Mutex::new(true);
+    let server = Server::start(move |request| {
+        let looks = request.method == "GET" && request.path.starts_with("/ac/");
+        if looks && std::mem::take(&mut *first.lock().unwrap()) {
+            return answer("404 Not Found", &[], b"");
+        }
+        bazel(&objects, request)
+    });
+    shared.world.remote(&server.url(), true);
+    let said = shared.world.run(&project, &["cache", "push"]).exits(1);
+    said.mentions("conflict");
+    let entry = find(&before, "/ac/", |_| true);
+    let after = shared.objects.lock().unwrap();
+    assert_eq!(after[&entry], before[&entry]);
+}
+
+#[test]
+fn case_133_a_directory_keeps_the_first_of_two() {
+    let (mut world, project, unpinned) = World::built(&[ONE]);
+    let share = world.sandbox.path("share");
+    let url = format!("file://{}", share.display());
+    world.remote(&url, true);
+    world.run(&project, &["cache", "push"]).exits(0);
+    let before = crate::support::sandbox::snapshot(&share);
+    world.compiler.salt("other");
+    let other = world.machine_with("b", &[ONE], &unpinned);
+    world.sandbox.env.remove("SYSROOT_REMOTE");
+    world.run(&other, &["sync"]).exits(0);
+    world.remote(&url, true);
+    world.run(&other, &["cache", "push"]).exits(1);
+    assert_eq!(crate::support::sandbox::snapshot(&share), before);
+}
+
+#[test]
+fn case_134_a_remote_that_is_only_read_is_not_written_to() {
+    let (mut world, project, _) = World::built(&[ONE]);
+    let (server, _) = cache_server();
+    world.remote(&server.url(), false);
+    let said = world.run(&project, &["cache", "push"]).exits(2);
+    said.mentions("access = \"read-write\"");
+    world.sandbox.env.remove("SYSROOT_REMOTE");
+    world.run(&project, &["cache", "push"]).exits(2);
+    // A sync that builds sends nothing, even where it may.
+    world.remote(&server.url(), true);
+    let other = world.machine("b", &[ONE]);
+    world.run(&other, &["sync"]).exits(0);
+    assert!(server.requests().iter().all(|r| r.method == "GET"));
+}
+
+/// What must hold of a remote after any accident: an entry names blobs that
+/// are whole.
+fn whole(objects: &BTreeMap<String, Vec<u8>>) {
+    for (path, bytes) in objects {
+        if let Some(name) = path.strip_prefix("/cas/") {
+            assert_eq!(name, sha256(bytes));
+        } else {
+            let named = super::named_blobs(bytes).unwrap();
+            assert_eq!(named.len(), 2);
+            for (hash, size) in named {
+                let blob = &objects[&format!("/cas/{hash}")];
+                assert_eq!(blob.len() as u64, size);
+            }
+        }
+    }
+}
+
+#[test]
+fn case_132_an_upload_that_breaks_leaves_nothing_that_is_believed() {
+    let (mut world, project, _) = World::built(&[ONE]);
+    let ends: [(&str, fn() -> Vec<Step>); 4] = [
+        ("507", || answer("507 Insufficient Storage", &[], b"")),
+        ("413", || answer("413 Payload Too Large", &[], b"")),
+        ("cannot send", || vec![Step::Reset]),
+        ("cannot send", || vec![Step::Close]),
+    ];
+    for (text, end) in ends {
+        // The first, second and third thing that is written fails: the blob,
+        // the record, the entry.
+        for failing in 0..3 {
+            let objects = Objects::default();
+            let (kept, count) = (objects.clone(), Mutex::new(0));
+            let server = Server::start(move |request| {
+                if request.method == "PUT" {
+                    let mut count = count.lock().unwrap();
+                    *count += 1;
+                    if *count > failing {
+                        return end();
+                    }
+                }
+                bazel(&kept, request)
+            });
+            world.remote(&server.url(), true);
+            let said = world.run(&project, &["cache", "push"]).exits(4);
+            said.mentions(text);
+            let objects = objects.lock().unwrap();
+            assert_eq!(objects.len(), failing);
+            whole(&objects);
+        }
+    }
+    // Work goes on without the remote.
+    world.run(&project, &["sync"]).exits(0);
+}
+
+#[test]
+fn case_132_a_blob_that_was_cut_or_lost_is_sent_again() {
+    let (mut world, project, _) = World::built(&[ONE]);
+    let share = world.sandbox.path("share");
+    world.remote(&format!("file://{}", share.display()), true);
+    world.run(&project, &["cache", "push"]).exits(0);
+    let before = crate::support::sandbox::snapshot(&share);
+    let blob = fs::read_dir(share.join("v1/blobs")).unwrap().next();
+    let blob = blob.unwrap().unwrap().path();
+    let bytes = fs::read(&blob).unwrap();
+    for damage in ["cut", "gone"] {
+        match damage {
+            "cut" => fs::write(&blob, &bytes[..bytes.len() / 2]).unwrap(),
+            _ => fs::remove_file(&blob).unwrap(),
+        }
+        world
+            .run(&project, &["cache", "push"])
+            .exits(0)
+            .mentions("new");
+        assert_eq!(crate::support::sandbox::snapshot(&share), before);
+    }
+    // So is a record that is none.
+    let record = fs::read_dir(share.join("v1/recipes")).unwrap().next();
+    let record = record.unwrap().unwrap().path();
+    for text in ["", "{", "null"] {
+        fs::write(&record, text).unwrap();
+        world.run(&project, &["cache", "push"]).exits(0);
+        assert_eq!(crate::support::sandbox::snapshot(&share), before);
+    }
+    // But not one of a newer version.
+    fs::write(&record, "{\"version\":2}").unwrap();
+    world
+        .run(&project, &["cache", "push"])
+        .exits(5)
+        .mentions("version 2");
+    assert_eq!(fs::read_to_string(&record).unwrap(), "{\"version\":2}");
+}
+
+#[test]
+fn a_signature_is_added_to_a_record_and_the_others_stay() {
+    let mut shared = Shared::new(&[ONE]);
+    let objects = shared.objects.clone();
+    let server = Server::start(move |request| bazel(&objects, request));
+    shared.world.remote(&server.url(), true);
+    let (secret, public) = shared.world.key("second");
+    let project = shared.world.sandbox.path("project-a");
+    let cache = shared.world.sandbox.path("cache-a");
+    shared
+        .world
+        .sandbox
+        .set("SYSROOT_CACHE_DIR", cache.to_str().unwrap());
+    for word in ["signed", "present"] {
+        let said = shared
+            .world
+            .run(&project, &["cache", "push", "--sign", &secret])
+            .exits(0);
+        said.mentions(word);
+    }
+    whole_and_old_record(&shared);
+    // Either key's users take it.
+    for (machine, key) in [("b", shared.key.1.clone()), ("c", public)] {
+        shared.world.trust(&key);
+        let lock = shared.unpinned.clone();
+        let project = shared.world.machine_with(machine, &[ONE], &lock);
+        shared.world.run(&project, &["sync"]).exits(0);
+        assert_eq!(output(&project, ONE), shared.files);
+    }
+    assert_eq!(shared.rebuilt(1), 0);
+}
+
+/// The old record stays as a blob that no entry names, as in every store of
+/// this layout; the server's own collection takes it.
+fn whole_and_old_record(shared: &Shared) {
+    let objects = shared.objects.lock().unwrap();
+    whole(&objects);
+    assert_eq!(objects.values().filter(|b| is_record(b)).count(), 2);
+    assert_eq!(objects.values().filter(|b| is_blob(b)).count(), 1);
+}
+
+#[test]
+fn only_the_selected_targets_are_pushed_and_pulled() {
+    let (mut world, project, _) = World::built(&[ONE, TWO]);
+    let (server, objects) = cache_server();
+    world.remote(&server.url(), true);
+    world
+        .run(&project, &["cache", "push", "--target", TWO])
+        .exits(0);
+    assert_eq!(objects.lock().unwrap().len(), 3);
+    world
+        .run(&project, &["cache", "push", "--target", "other"])
+        .exits(2);
+    world.run(&project, &["cache", "push"]).exits(0);
+    assert_eq!(objects.lock().unwrap().len(), 6);
+    let lock = lock_of(&project);
+    let other = world.machine_with("b", &[ONE, TWO], &lock);
+    let said = world
+        .run(&other, &["cache", "pull", "--target", ONE, "--json"])
+        .exits(0);
+    let pulled = said.json()["pulled"].as_array().unwrap().clone();
+    assert_eq!(pulled.len(), 1);
+    assert_eq!(pulled[0]["name"], ONE);
+    // What was not built here cannot be pushed.
+    let said = world.run(&other, &["cache", "push"]).exits(1);
+    said.mentions(TWO).mentions("sysroot sync");
+}
+
+#[test]
+fn a_damaged_tree_is_not_pushed() {
+    let (mut world, project, _) = World::built(&[ONE]);
+    let (server, objects) = cache_server();
+    let trees = world.sandbox.path("cache-a/v1/trees");
+    for tree in fs::read_dir(trees).unwrap().flatten() {
+        let file = tree.path().join(format!(
+            "lib/rustlib/{ONE}/lib/libcore-0123456789abcdef.rlib"
+        ));
+        if file.is_file() {
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, "edited").unwrap();
+        }
+    }
+    world.remote(&server.url(), true);
+    let said = world.run(&project, &["cache", "push"]).exits(5);
+    said.mentions("damaged");
+    assert_eq!(objects.lock().unwrap().len(), 0);
+}
+
+/// Kills `push` at each of its file operations, cuts included, and holds that
+/// the directory never has a record whose blob is not whole.
+#[cfg(feature = "fault-injection")]
+#[test]
+fn case_132_a_push_that_is_killed_leaves_nothing_that_is_believed() {
+    let (mut world, project, _) = World::built(&[ONE]);
+    let count = world.sandbox.path("count");
+    let share = |n: usize| world.sandbox.path(&format!("share-{n}"));
+    let url = |n: usize| format!("file://{}", share(n).display());
+    let (first, all) = (url(0), count.to_str().unwrap().to_owned());
+    world.sandbox.set("SYSROOT_REMOTE_ACCESS", "read-write");
+    world.sandbox.set("SYSROOT_REMOTE", &first);
+    world.sandbox.set("SYSROOT_FAULT_COUNT", &all);
+    world.run(&project, &["cache", "push"]).exits(0);
+    world.sandbox.env.remove("SYSROOT_FAULT_COUNT");
+    let operations = fs::read_to_string(&count).unwrap().lines().count();
+    assert!(operations > 10, "{operations}");
+    for n in 1..=operations {
+        let share = world.sandbox.path(&format!("share-{n}"));
+        let url = format!("file://{}", share.display());
+        world.sandbox.set("SYSROOT_REMOTE", &url);
+        world.sandbox.set("SYSROOT_FAULT", &format!("kill:{n}"));
+        world.run(&project, &["cache", "push"]).exits(-1);
+        world.sandbox.env.remove("SYSROOT_FAULT");
+        let names = |kind: &str| -> Vec<String> {
+            let found = fs::read_dir(share.join("v1").join(kind));
+            let found = found.into_iter().flatten().flatten();
+            let names = found.map(|entry| entry.file_name().into_string().unwrap());
+            names.filter(|name| !name.starts_with('.')).collect()
+        };
+        let blobs = names("blobs");
+        for name in &blobs {
+            let bytes = fs::read(share.join("v1/blobs").join(name)).unwrap();
+            assert_eq!(*name, sha256(&bytes), "at {n}");
+        }
+        for name in names("recipes") {
+            let text = fs::read_to_string(share.join("v1/recipes").join(name)).unwrap();
+            assert!(blobs.iter().any(|blob| text.contains(blob)), "at {n}");
+        }
+        // The next push does what is left to do.
+        world.run(&project, &["cache", "push"]).exits(0);
+        assert_eq!((names("blobs").len(), names("recipes").len()), (1, 1));
+    }
+}
