@@ -273,13 +273,18 @@ impl Run<'_> {
         // Another lock may pair this archive with other formats; the partial
         // file is named by the archive, so its lock is, too. Whoever holds one
         // waits for no lock of formats, so nobody waits in a circle.
-        let _archive = lock(format!("component-{}", archive.sha256.to_hex()))?;
+        let alone = lock(format!("component-{}", archive.sha256.to_hex()))?;
         if let Known::Tree(tree) = store.component(&hashes) {
             return Ok(tree);
         }
-        let partial = store.layout().partial(archive.sha256);
+        let mut partial = store.layout().partial(archive.sha256);
         if let Some(parent) = partial.parent() {
             store.make_dir(parent)?;
+            if !alone.is_exclusive() {
+                // Without file locks somebody else may be writing to that one.
+                let own = format!("{}.", archive.sha256.to_hex());
+                partial = fs::create_unique(parent, &own, "", fs::create_new)?.0;
+            }
         }
         let task = Task::start(cx, id.to_string(), Stage::Download);
         let request = Download {

@@ -10,7 +10,14 @@ use crate::sys::lock::{Wish, wait};
 /// The right to make one object; released when dropped.
 #[derive(Debug)]
 pub struct KeyLock {
-    _file: Option<File>,
+    file: Option<File>,
+}
+
+impl KeyLock {
+    /// Whether others are really kept out; not where there are no file locks.
+    pub fn is_exclusive(&self) -> bool {
+        self.file.is_some()
+    }
 }
 
 impl Store {
@@ -33,6 +40,6 @@ impl Store {
         };
         let open = |path: &_| self.open_lock_file(path);
         let file = wait(wish, &open, observer, cancel)?;
-        Ok(KeyLock { _file: file })
+        Ok(KeyLock { file })
     }
 }
