@@ -27,7 +27,7 @@ export SYSROOT_CACHE_DIR=$work/cache
 
 # Compiles the program with a compiler and prints instructions and checksum.
 count() {
-    "$1" --edition 2024 -O -o "$work/program" benches/code-speed/main.rs
+    "$1" --edition 2024 -O -o "$work/program" benches/code-speed/program.rs
     valgrind --tool=callgrind --callgrind-out-file="$work/callgrind" "$work/program" \
         >"$work/sum" 2>"$work/log"
     awk '/Collected/ { print $4 }' "$work/log"

@@ -44,7 +44,7 @@ fn texts(rounds: u32) -> u64 {
         sum =
             sum.wrapping_add(std::str::from_utf8(source.as_bytes()).map_or(0, |t| t.len() as u64));
         sum = sum.wrapping_add(source.find("schaut zu. Zz").unwrap_or(1) as u64);
-        sum = mix(sum, &format!("{:?}", source));
+        sum = mix(sum, &format!("{source:?}"));
     }
     sum
 }
