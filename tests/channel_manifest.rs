@@ -56,8 +56,15 @@ fn real_channel_manifests_are_read_in_full() {
 fn a_project_of_several_hosts_is_locked_from_a_real_channel_manifest() {
     for bytes in manifests() {
         let channel = ChannelManifest::parse(&bytes).unwrap();
+        let (_, rustc) = channel.package("rustc").unwrap();
+        let number = rustc.version.split(' ').next().unwrap();
+        let name = match number.split_once('-') {
+            Some((_, "nightly")) => format!("nightly-{}", channel.date),
+            Some(_) => format!("beta-{}", channel.date),
+            None => number.to_owned(),
+        };
         let text = format!(
-            "[toolchain]\nchannel = \"1.0.0\"\nhosts = [\"{HOST}\", \"aarch64-apple-darwin\"]\n\
+            "[toolchain]\nchannel = \"{name}\"\nhosts = [\"{HOST}\", \"aarch64-apple-darwin\"]\n\
              components = [\"clippy\", \"rustfmt\", \"rust-src\"]\n\
              [targets.thumbv7em-none-eabihf]\n[targets.thumbv5te-none-eabi]\nstrategy = \"build\"\n\
              [targets.riscv32imac-unknown-none-elf]\nopt-level = \"s\"\n"
@@ -65,7 +72,7 @@ fn a_project_of_several_hosts_is_locked_from_a_real_channel_manifest() {
         let manifest = Manifest::parse(&text, Path::new("sysroot.toml")).unwrap();
         let source = Source::Dist {
             manifest: &channel,
-            path: "dist/channel-rust-1.0.0.toml".parse().unwrap(),
+            path: manifest.channel.manifest_path().unwrap().parse().unwrap(),
             sha256: Sha256::of(&bytes),
         };
         let lock = resolve(&manifest, &BTreeMap::new(), &source, channel.date).unwrap();

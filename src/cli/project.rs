@@ -10,7 +10,7 @@ impl Session<'_> {
         let start = settings::start_directory(self.global)?;
         match &self.global.manifest_path {
             Some(path) => Ok(ProjectFiles::of_manifest(&start.join(path))),
-            None => Ok(ProjectFiles::find(&start)?),
+            None => Ok(ProjectFiles::find(&start, settings::sudo_user())?),
         }
     }
 

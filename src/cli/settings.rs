@@ -17,6 +17,7 @@ use crate::materialize::LinkMode;
 use crate::ops::Settings;
 use crate::remote::{Access, RemoteError, RemoteSettings, TokenError};
 use crate::sys::fs;
+use crate::sys::owner::{self, Owned};
 use crate::types::{Class, Date, Diagnostic, Triple};
 
 /// Upstream's own server.
@@ -252,6 +253,11 @@ fn own_host() -> Triple {
     triple.parse().expect("the build target's name")
 }
 
+/// The user who became root by sudo, by number.
+pub(super) fn sudo_user() -> Option<u32> {
+    variable("SUDO_UID")?.to_str()?.parse().ok()
+}
+
 /// Where the user's configuration is: `SYSROOT_CONFIG`, else the platform's
 /// place. Without a home directory there is none.
 fn config_path() -> Option<PathBuf> {
@@ -262,14 +268,18 @@ fn config_path() -> Option<PathBuf> {
     dir.is_absolute().then(|| dir.join("sysroot/config.toml"))
 }
 
-/// Reads the user's configuration; an absent file in the platform's place says
+/// Reads the user's configuration, which names the keys that are trusted: one
+/// that somebody else could have written is refused. An absent file in the platform's place says
 /// nothing, one that `SYSROOT_CONFIG` names must be there.
 fn user_config() -> Result<Config, SettingsError> {
     let Some(path) = config_path() else {
         return Ok(Config::default());
     };
-    let text = match fs::read_text(&path, config::MAX_SIZE) {
-        Ok(text) => text,
+    let bytes = match owner::read(&path, config::MAX_SIZE) {
+        Ok(Owned::Ours(bytes)) => bytes,
+        Ok(Owned::Foreign(reason)) => {
+            return Err(SettingsError::ForeignConfig { path, reason });
+        }
         Err(e)
             if e.source.kind() == std::io::ErrorKind::NotFound
                 && variable("SYSROOT_CONFIG").is_none() =>
@@ -278,45 +288,16 @@ fn user_config() -> Result<Config, SettingsError> {
         }
         Err(source) => return Err(SettingsError::ConfigFile { path, source }),
     };
-    check_owner(&path)?;
+    let text = match fs::text("read", &path, bytes) {
+        Ok(text) => text,
+        Err(source) => return Err(SettingsError::ConfigFile { path, source }),
+    };
     let mut config = Config::parse(&text, &path).map_err(SettingsError::Config)?;
     let dir = path.parent().unwrap_or(Path::new(""));
     for key in &mut config.dist.signing_keys {
         *key = dir.join(&*key);
-        check_owner(key)?;
     }
     Ok(config)
-}
-
-/// Refuses a configuration that somebody else could have written: it names
-/// the keys that are trusted.
-#[cfg(unix)]
-fn check_owner(path: &Path) -> Result<(), SettingsError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let Ok(metadata) = std::fs::metadata(path) else {
-        return Ok(());
-    };
-    let user = rustix::process::geteuid().as_raw();
-    let reason = if metadata.uid() != user && metadata.uid() != 0 {
-        format!(
-            "is owned by user {}, not by you (user {user})",
-            metadata.uid()
-        )
-    } else if metadata.mode() & 0o022 != 0 {
-        format!(
-            "is writable by others (mode {:04o})",
-            metadata.mode() & 0o7777
-        )
-    } else {
-        return Ok(());
-    };
-    let path = path.to_owned();
-    Err(SettingsError::ForeignConfig { path, reason })
-}
-
-#[cfg(not(unix))]
-fn check_owner(_path: &Path) -> Result<(), SettingsError> {
-    Ok(())
 }
 
 fn cache_dir() -> Result<PathBuf, SettingsError> {

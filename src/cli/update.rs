@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Session;
 use super::args::UpdateArgs;
 use super::error::CliError;
-use super::lock::describe_origin;
+use super::lock::{age, describe_origin};
 use super::terminal::path_value;
 use crate::ops::{self, UpdateOptions, UpdateReport};
 
@@ -24,6 +24,7 @@ pub(super) fn run(session: &Session<'_>, args: &UpdateArgs) -> Result<ExitCode, 
         "from": report.from.to_string(),
         "to": report.to.to_string(),
         "skipped": skipped(&report),
+        "age_in_days": report.age_in_days,
         "written": report.lock.is_some() && !args.dry_run,
     }));
     describe(session, &report, args.dry_run);
@@ -43,13 +44,17 @@ fn describe(session: &Session<'_>, report: &UpdateReport, dry_run: bool) {
         to,
         skipped,
         lock,
+        age_in_days,
     } = report;
     let terminal = session.terminal;
     for (channel, reason) in skipped {
         terminal.note(&format!("passed over {channel}: {reason}"));
     }
     let Some(lock) = lock else {
-        terminal.note(&format!("{from} is the newest date"));
+        let age = age(*age_in_days);
+        terminal.note(&format!(
+            "{from} is the newest date; its channel manifest is {age}"
+        ));
         return;
     };
     let word = if dry_run { "would update" } else { "updated" };

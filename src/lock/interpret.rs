@@ -18,7 +18,7 @@ use crate::manifest::schema::Scalar;
 use crate::manifest::{TargetRequest, rustflags, values};
 use crate::recipe::BuildOptions;
 use crate::signature::Fingerprint;
-use crate::types::{Channel, ComponentId, CrateSet, Profile, Triple};
+use crate::types::{Channel, ComponentId, CrateSet, Profile, RelPath, Triple};
 
 pub(super) fn interpret(
     doc: &Document<'_>,
@@ -74,11 +74,26 @@ fn toolchain(
         let message = format!("the channel is of {asked}, and this is {date}");
         return Err(place.fault("date", message));
     }
+    // Whatever names the channel's manifest stands under its name in the cache.
+    let manifest_path: RelPath = place.required("manifest", manifest)?;
+    let own = channel.manifest_path().unwrap_or_default();
+    if manifest_path.as_str() != own {
+        let message = format!("the manifest of {channel} is {own}, and this is {manifest_path}");
+        return Err(place.fault("manifest", message));
+    }
+    if !channel.has_version(&rustc) {
+        let form = channel.version_form();
+        let message = format!(
+            "the rustc of {channel} is {form}, and this is {}",
+            rustc.escape_debug()
+        );
+        return Err(place.fault("rustc", message));
+    }
     Ok(LockedToolchain::Dist {
         date,
         rustc,
         commit,
-        manifest_path: place.required("manifest", manifest)?,
+        manifest_path,
         manifest_sha256: place.required("manifest-digest", manifest_digest)?,
         signature: self::signature(place, signer, signature)?,
     })

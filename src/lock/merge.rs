@@ -2,11 +2,13 @@
 //!
 //! The invariant: nothing comes out that only one side says. What they do not
 //! agree on is resolved again from the manifest; a pin that only one of them
-//! has is no pin.
+//! has is no pin. What a new lock is held against is the exception, because
+//! there more is safer: the newer date, and a signature that either side has.
 
 use std::path::Path;
 
-use super::{Lock, LockedSource, LockedTarget, LockedToolchain};
+use super::{Lock, LockedSource, LockedTarget, LockedToolchain, ManifestSignature};
+use crate::types::Channel;
 
 /// What two sides of a conflict agree on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +23,15 @@ pub struct Agreed {
 }
 
 /// Reads both sides of a text with conflict markers; `None` where a side is no
-/// lock, or the markers are not git's.
-pub fn agreed(text: &str, file_name: &Path) -> Option<Agreed> {
+/// lock, or the markers are not git's. If they are of different channels, the
+/// side of `channel`, which the manifest names now, gives its date.
+pub fn agreed(text: &str, file_name: &Path, channel: Channel) -> Option<Agreed> {
     let (ours, theirs) = sides(text)?;
-    let ours = Lock::parse(&ours, file_name).ok()?;
-    let theirs = Lock::parse(&theirs, file_name).ok()?;
+    let mut ours = Lock::parse(&ours, file_name).ok()?;
+    let mut theirs = Lock::parse(&theirs, file_name).ok()?;
+    if theirs.channel == channel {
+        std::mem::swap(&mut ours, &mut theirs);
+    }
     let whole = without_pins(ours.clone()) == without_pins(theirs.clone());
     let lock = both(ours, &theirs);
     let pins = pins(&lock);
@@ -70,7 +76,7 @@ fn sides(text: &str) -> Option<(String, String)> {
 /// What is the same in both locks.
 fn both(ours: Lock, theirs: &Lock) -> Lock {
     let mut lock = Lock {
-        toolchain: older(ours.toolchain.clone(), &theirs.toolchain),
+        toolchain: stricter(&ours, theirs),
         ..ours
     };
     lock.hosts.retain(|host| theirs.hosts.contains(host));
@@ -85,16 +91,48 @@ fn both(ours: Lock, theirs: &Lock) -> Lock {
     lock
 }
 
-/// The side that allows more: a new lock is refused if it is older than the old.
-fn older(ours: LockedToolchain, theirs: &LockedToolchain) -> LockedToolchain {
-    match (&ours, theirs) {
-        (LockedToolchain::Dist { date: our, .. }, LockedToolchain::Dist { date: their, .. })
-            if their < our =>
-        {
-            theirs.clone()
-        }
-        _ => ours,
+/// The toolchain that allows less: a new lock is refused if it is older than
+/// this, or if this is signed and the new one is not. Dates of two channels
+/// cannot be compared.
+fn stricter(ours: &Lock, theirs: &Lock) -> LockedToolchain {
+    let (ours, theirs, same_channel) = (
+        &ours.toolchain,
+        &theirs.toolchain,
+        ours.channel == theirs.channel,
+    );
+    let (LockedToolchain::Dist { date: our, .. }, LockedToolchain::Dist { date: their, .. }) =
+        (ours, theirs)
+    else {
+        return ours.clone();
+    };
+    let (kept, other) = if same_channel && their > our {
+        (theirs, ours)
+    } else {
+        (ours, theirs)
+    };
+    let mut kept = kept.clone();
+    if let (
+        LockedToolchain::Dist {
+            manifest_path,
+            manifest_sha256,
+            signature,
+            ..
+        },
+        LockedToolchain::Dist {
+            manifest_path: signed_path,
+            manifest_sha256: signed_sha256,
+            signature: other @ ManifestSignature::Good { .. },
+            ..
+        },
+    ) = (&mut kept, other)
+        && !matches!(signature, ManifestSignature::Good { .. })
+    {
+        // A signature is nothing without the hash of what it is of.
+        manifest_path.clone_from(signed_path);
+        *manifest_sha256 = *signed_sha256;
+        signature.clone_from(other);
     }
+    kept
 }
 
 /// Whether both sides have a target with the same answer; reduces its hosts

@@ -476,31 +476,128 @@ fn case_145_what_both_sides_of_a_conflict_agree_on_is_kept() {
     theirs.archives.get_mut(&id).unwrap().xz = Some(other);
     let text = conflicted(&ours.to_text(), &theirs.to_text());
     assert!(matches!(parse(&text), Err(LockError::Conflict(_))));
-    let found = agreed(&text, name).unwrap();
+    let found = agreed(&text, name, sample().channel).unwrap();
     assert_eq!((found.pins, found.whole), (1, false));
     assert!(!found.lock.archives.contains_key(&id));
     assert_eq!(found.lock.targets, ours.targets);
     // They differ in the pin: neither is right, and nothing else is lost.
     let text = conflicted(&ours.to_text(), &pinned(2).to_text());
-    let found = agreed(&text, name).unwrap();
+    let found = agreed(&text, name, sample().channel).unwrap();
     assert_eq!((found.pins, found.whole), (0, true));
     assert_eq!(found.lock, sample());
     // One has a pin, the other none.
     let text = conflicted(&ours.to_text(), &sample().to_text());
-    assert_eq!(agreed(&text, name).unwrap().lock, sample());
+    assert_eq!(
+        agreed(&text, name, sample().channel).unwrap().lock,
+        sample()
+    );
     // One has a target more, the other asks for another option of it.
     let mut fewer = pinned(1);
     fewer.targets.remove(&triple("my-os"));
     let text = conflicted(&ours.to_text(), &fewer.to_text());
-    let found = agreed(&text, name).unwrap();
+    let found = agreed(&text, name, sample().channel).unwrap();
     assert_eq!((found.lock.targets, found.whole), (fewer.targets, false));
+}
+
+/// The sample as a release of a day, signed or not.
+fn released(date: &str, signed: bool) -> Lock {
+    let mut lock = sample();
+    lock.channel = "1.97.0".parse().unwrap();
+    lock.toolchain = LockedToolchain::Dist {
+        date: date.parse().unwrap(),
+        rustc: "1.97.0 (e50aa6fba 2026-05-19)".to_owned(),
+        commit: None,
+        manifest_path: "dist/channel-rust-1.97.0.toml".parse().unwrap(),
+        manifest_sha256: Sha256::of(date.as_bytes()),
+        signature: if signed {
+            crate::lock::ManifestSignature::Good {
+                signer: "108F66205EAEB0AAA8DD5E1C85AB96E6FA1BE5FE".parse().unwrap(),
+                detached: "aGk=".parse().unwrap(),
+            }
+        } else {
+            crate::lock::ManifestSignature::Missing
+        },
+    };
+    lock
+}
+
+#[test]
+fn case_145_a_conflict_weakens_neither_the_signature_nor_the_date() {
+    let name = Path::new("sysroot.lock");
+    for (signed_day, unsigned_day) in [
+        ("2026-05-20", "2026-05-28"),
+        ("2026-05-28", "2026-05-20"),
+        ("2026-05-20", "2026-05-20"),
+    ] {
+        let (signed, unsigned) = (released(signed_day, true), released(unsigned_day, false));
+        for (ours, theirs) in [(&signed, &unsigned), (&unsigned, &signed)] {
+            let text = format!(
+                "<<<<<<< a\n{}=======\n{}>>>>>>> b\n",
+                ours.to_text(),
+                theirs.to_text()
+            );
+            let found = agreed(&text, name, ours.channel).unwrap();
+            let LockedToolchain::Dist {
+                date,
+                manifest_sha256,
+                signature,
+                ..
+            } = found.lock.toolchain
+            else {
+                panic!("of a server");
+            };
+            assert_eq!(date.to_string(), signed_day.max(unsigned_day));
+            assert_eq!(manifest_sha256, Sha256::of(signed_day.as_bytes()));
+            assert!(matches!(
+                signature,
+                crate::lock::ManifestSignature::Good { .. }
+            ));
+            assert!(!found.whole);
+        }
+    }
+    // Of two channels, the manifest's gives the date, whichever side it is on.
+    let mut other = released("2026-07-01", true);
+    other.channel = "1.98.0".parse().unwrap();
+    if let LockedToolchain::Dist {
+        rustc,
+        manifest_path,
+        ..
+    } = &mut other.toolchain
+    {
+        *rustc = "1.98.0 (ffffffff0 2026-06-30)".to_owned();
+        *manifest_path = "dist/channel-rust-1.98.0.toml".parse().unwrap();
+    }
+    let wanted = released("2026-05-28", false);
+    for (ours, theirs) in [(&wanted, &other), (&other, &wanted)] {
+        let text = format!(
+            "<<<<<<< a\n{}=======\n{}>>>>>>> b\n",
+            ours.to_text(),
+            theirs.to_text()
+        );
+        let found = agreed(&text, name, wanted.channel).unwrap().lock;
+        assert_eq!(found.channel, wanted.channel);
+        let LockedToolchain::Dist {
+            date, signature, ..
+        } = found.toolchain
+        else {
+            panic!("of a server");
+        };
+        assert_eq!(date.to_string(), "2026-05-28");
+        assert!(matches!(
+            signature,
+            crate::lock::ManifestSignature::Good { .. }
+        ));
+    }
 }
 
 #[test]
 fn case_145_what_is_no_conflict_of_two_locks_is_not_taken_for_one() {
     let (name, text) = (Path::new("sysroot.lock"), sample().to_text());
     let whole = format!("<<<<<<< a\r\n{text}=======\r\n{text}>>>>>>> b\r\n");
-    assert_eq!(agreed(&whole, name).unwrap().lock, sample());
+    assert_eq!(
+        agreed(&whole, name, sample().channel).unwrap().lock,
+        sample()
+    );
     for bad in [
         format!("<<<<<<< a\n{text}=======\n{text}"),
         format!("<<<<<<< a\n{text}>>>>>>> b\n{text}======="),
@@ -509,7 +606,7 @@ fn case_145_what_is_no_conflict_of_two_locks_is_not_taken_for_one() {
         format!("{text}>>>>>>> b\n"),
         "<<<<<<< a\n=======\n>>>>>>> b\n".to_owned(),
     ] {
-        assert!(agreed(&bad, name).is_none(), "{bad}");
+        assert!(agreed(&bad, name, sample().channel).is_none(), "{bad}");
     }
 }
 
@@ -690,32 +787,37 @@ fn a_lock() -> impl Strategy<Value = Lock> {
         (a_request(), any::<Option<[u8; 32]>>()),
         0..4,
     );
-    ("\\PC{0,20}", "[\\x00-\\x7f]{0,10}", names).prop_map(|(rustc, commit, targets)| {
-        let mut lock = sample();
-        if let LockedToolchain::Dist {
-            rustc: version,
-            commit: hash,
-            ..
-        } = &mut lock.toolchain
-        {
-            (*version, *hash) = (rustc, Some(commit));
-        }
-        for (name, (request, pin)) in targets {
-            let mut source = build(&[triple(HOST)], &request);
-            if let LockedSource::Build { hosts, .. } = &mut source {
-                hosts.get_mut(&triple(HOST)).unwrap().pin = pin.map(TreeDigest::from_bytes);
+    (
+        "1\\.97\\.0-nightly \\PC{0,20}",
+        "[\\x00-\\x7f]{0,10}",
+        names,
+    )
+        .prop_map(|(rustc, commit, targets)| {
+            let mut lock = sample();
+            if let LockedToolchain::Dist {
+                rustc: version,
+                commit: hash,
+                ..
+            } = &mut lock.toolchain
+            {
+                (*version, *hash) = (rustc, Some(commit));
             }
-            lock.targets.insert(
-                triple(&name),
-                LockedTarget {
-                    request,
-                    spec: None,
-                    source,
-                },
-            );
-        }
-        lock
-    })
+            for (name, (request, pin)) in targets {
+                let mut source = build(&[triple(HOST)], &request);
+                if let LockedSource::Build { hosts, .. } = &mut source {
+                    hosts.get_mut(&triple(HOST)).unwrap().pin = pin.map(TreeDigest::from_bytes);
+                }
+                lock.targets.insert(
+                    triple(&name),
+                    LockedTarget {
+                        request,
+                        spec: None,
+                        source,
+                    },
+                );
+            }
+            lock
+        })
 }
 
 proptest! {
@@ -732,5 +834,31 @@ proptest! {
         let text = sample().to_text();
         let at = text.floor_char_boundary(at);
         let _ = parse(&format!("{}{with}{}", &text[..at], text.get(at + 1..).unwrap_or_default()));
+    }
+}
+
+#[test]
+fn case_042_a_manifest_or_compiler_of_another_channel_is_refused_at_its_place() {
+    let text = sample().to_text();
+    let path = "dist/2026-05-20/channel-rust-nightly.toml";
+    for (own, other) in [
+        (path, "dist/channel-rust-nightly.toml"),
+        (path, "dist/2026-05-19/channel-rust-nightly.toml"),
+        (path, "dist/2026-05-20/channel-rust-beta.toml"),
+        (path, "dist/channel-rust-1.90.0.toml"),
+        (
+            "1.97.0-nightly (e50aa6fba 2026-05-19)",
+            "1.97.0 (e50aa6fba 2026-05-19)",
+        ),
+        (
+            "1.97.0-nightly (e50aa6fba 2026-05-19)",
+            "1.97.0-beta.1 (e50aa6fba 2026-05-19)",
+        ),
+    ] {
+        assert!(text.contains(own));
+        let error =
+            Lock::parse(&text.replace(own, other), Path::new("sysroot.lock")).expect_err(other);
+        assert!(error.to_string().contains(other), "{error}");
+        assert!(error.excerpt().unwrap().contains(other), "{error}");
     }
 }

@@ -7,10 +7,12 @@
 
 mod edit;
 mod init;
+mod llvm_args;
 mod parse;
 pub mod rustflags;
 pub mod schema;
 pub mod spec;
+mod spec_keys;
 mod target;
 pub(crate) mod values;
 

@@ -30,6 +30,18 @@ pub enum FlagError {
         /// The flag as found.
         flag: String,
     },
+    /// `native`, which is another CPU on another machine.
+    #[error("flag `{}` depends on the machine that compiles", .flag.escape_debug())]
+    Native {
+        /// The flag as found.
+        flag: String,
+    },
+    /// `help`, with which rustc compiles nothing.
+    #[error("flag `{}` makes the compiler print a list instead", .flag.escape_debug())]
+    Help {
+        /// The flag as found.
+        flag: String,
+    },
     /// `-C`, `-Z` or `--cfg` as the last element.
     #[error("flag `{}` lacks its value", .flag.escape_debug())]
     Incomplete {
@@ -47,7 +59,10 @@ impl FlagError {
                 near.as_ref().map(|near| format!("did you mean `{near}`?"))
             }
             Self::Incomplete { .. } => Some("write `-Cname=value` as one element".to_owned()),
-            Self::Value { .. } => None,
+            Self::Native { .. } => {
+                Some("name a CPU; `rustc --print target-cpus --target NAME` lists them".to_owned())
+            }
+            Self::Value { .. } | Self::Help { .. } => None,
         }
     }
 }
@@ -202,6 +217,20 @@ fn option_flag(
     if !is_plain(value) {
         return Err(FlagError::Value { flag: quote(whole) });
     }
+    // The key of a build has the flag's text, not what it means on one machine.
+    let words = || {
+        value
+            .split(',')
+            .map(|word| word.trim_start_matches(['+', '-']))
+    };
+    if matches!(name.as_str(), "target-cpu" | "tune-cpu" | "target-feature")
+        && words().any(|word| word == "native")
+    {
+        return Err(FlagError::Native { flag: quote(whole) });
+    }
+    if words().any(|word| word == "help" || word == "cpuhelp") {
+        return Err(FlagError::Help { flag: quote(whole) });
+    }
     if name == "sanitizer" && !value.split(',').all(|kind| SANITIZERS.contains(&kind)) {
         return Err(not_allowed(whole, None));
     }
@@ -320,6 +349,36 @@ mod tests {
                 "{}",
                 error.1
             );
+        }
+    }
+
+    #[test]
+    fn case_121_flags_that_mean_another_cpu_on_another_machine_are_refused() {
+        for bad in [
+            &["-Ctarget-cpu=native"][..],
+            &["-C", "target_cpu=native"],
+            &["--codegen=target-cpu=native"],
+            &["-Ztune-cpu=native"],
+            &["-Z", "tune_cpu=native"],
+            &["-Ctarget-feature=+sse4.2,+native"],
+        ] {
+            let (_, error) = normalise(bad.iter().copied()).expect_err(&format!("{bad:?}"));
+            assert!(matches!(error, FlagError::Native { .. }), "{error}");
+            assert!(error.hint().unwrap().contains("target-cpus"));
+        }
+        assert!(normalise(["-Ctarget-cpu=native-x"]).is_ok());
+    }
+
+    #[test]
+    fn case_154_help_instead_of_a_value_is_refused() {
+        for bad in [
+            "-Ctarget-cpu=help",
+            "-Ztune-cpu=help",
+            "-Ctarget-feature=+help",
+            "-Ccode-model=help",
+        ] {
+            let (_, error) = normalise([bad]).expect_err(bad);
+            assert!(matches!(error, FlagError::Help { .. }), "{error}");
         }
     }
 

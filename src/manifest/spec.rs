@@ -1,8 +1,9 @@
 //! Custom target specs: what is checked before the compiler reads one.
 //!
-//! Whether the keys make sense is the compiler's to judge. Linker keys are
-//! inert, because rlibs are compiled and never linked for the target. The bytes
-//! are never re-written: rustc hashes them.
+//! Keys come from a list ([`super::spec_keys`]), because a spec is a file of the
+//! repository and the compiler does more with some keys than generate code.
+//! Whether the values make sense is the compiler's to judge. The bytes are never
+//! re-written: rustc hashes them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +12,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 
+use super::{llvm_args, spec_keys};
+use crate::document::shorten;
+use crate::types::nearest::nearest;
 use crate::types::{Class, Diagnostic, SpecDigest};
 
 /// The largest accepted target spec, in bytes.
@@ -50,12 +54,51 @@ pub enum SpecError {
         /// The file.
         file: String,
     },
-    /// `llvm-args` with an argument that loads code or names a file.
+    /// A key that makes the compiler load or start something.
+    #[error("target spec {file} has the key `{key}`, which is refused: {why}")]
+    Refused {
+        /// The file.
+        file: String,
+        /// The key.
+        key: String,
+        /// What the compiler would do.
+        why: &'static str,
+    },
+    /// A key that is on no list.
     #[error(
-        "target spec {file} has the `llvm-args` element `{}`, which loads code or names a file",
+        "target spec {file} has the key `{}`, which is not on the list of accepted keys",
+        .key.escape_debug()
+    )]
+    Unknown {
+        /// The file.
+        file: String,
+        /// The key, shortened.
+        key: String,
+        /// A similar key on the list.
+        nearest: Option<&'static str>,
+    },
+    /// An accepted key with a text that is not accepted.
+    #[error(
+        "target spec {file} has `{key}` with `{}`, which is refused: {why}",
+        .text.escape_debug()
+    )]
+    Text {
+        /// The file.
+        file: String,
+        /// The key.
+        key: String,
+        /// The text, shortened.
+        text: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// `llvm-args` with an argument that is not on the list.
+    #[error(
+        "target spec {file} has the `llvm-args` element `{}`, which is not on the list of \
+         accepted arguments with a plain value",
         .argument.escape_debug()
     )]
-    LoadsCode {
+    LlvmArgument {
         /// The file.
         file: String,
         /// The argument, shortened.
@@ -70,7 +113,10 @@ impl Diagnostic for SpecError {
             | Self::TooDeep { .. }
             | Self::Malformed { .. }
             | Self::NotAnObject { .. } => Class::Integrity,
-            Self::LoadsCode { .. } => Class::Usage,
+            Self::Refused { .. }
+            | Self::Unknown { .. }
+            | Self::Text { .. }
+            | Self::LlvmArgument { .. } => Class::Usage,
         }
     }
 
@@ -81,9 +127,24 @@ impl Diagnostic for SpecError {
                 "start from `rustc -Zunstable-options --print target-spec-json --target NAME`"
                     .to_owned(),
             ),
-            Self::LoadsCode { .. } => {
-                Some("remove it; only arguments that tune code generation are accepted".to_owned())
+            Self::Refused { .. } => Some("remove the key".to_owned()),
+            Self::Unknown {
+                nearest: Some(near),
+                ..
+            } => Some(format!("did you mean `{near}`?")),
+            Self::Unknown { nearest: None, .. } => Some(
+                "remove the key; if the compiler is new and has it, a newer sysroot may know it"
+                    .to_owned(),
+            ),
+            Self::Text { key, .. } if key == "cpu" => {
+                Some("name a CPU; `rustc --print target-cpus --target NAME` lists them".to_owned())
             }
+            Self::Text { .. } => None,
+            Self::LlvmArgument { .. } => Some(
+                "remove it; options that tune code generation are accepted, each as one element \
+                 `-name=value`"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -91,7 +152,7 @@ impl Diagnostic for SpecError {
 /// Checks the bytes of a target spec and returns their digest. `path` is how
 /// errors call the file.
 pub fn check_spec(bytes: &[u8], path: &Path) -> Result<SpecDigest, SpecError> {
-    let file = || crate::document::shorten(&path.display().to_string());
+    let file = || shorten(&path.display().to_string());
     if bytes.len() > MAX_SPEC_SIZE {
         return Err(SpecError::TooLarge {
             file: file(),
@@ -108,29 +169,49 @@ pub fn check_spec(bytes: &[u8], path: &Path) -> Result<SpecDigest, SpecError> {
     let Json::Object(keys) = json else {
         return Err(SpecError::NotAnObject { file: file() });
     };
-    let arguments = keys.get("llvm-args").map(texts).unwrap_or_default();
-    match arguments.into_iter().find(|argument| loads_code(argument)) {
-        Some(argument) => Err(SpecError::LoadsCode {
-            file: file(),
-            argument: argument.chars().take(80).collect(),
-        }),
-        None => Ok(SpecDigest::of(bytes)),
+    for (key, value) in &keys {
+        check_key(key, value, &file)?;
     }
+    Ok(SpecDigest::of(bytes))
 }
 
-/// Whether an LLVM argument loads a plugin, reads a response file, or names a
-/// file to read or write.
-fn loads_code(argument: &str) -> bool {
-    let name = argument.trim().trim_start_matches('-').to_ascii_lowercase();
-    let name = name.split(['=', ' ']).next().unwrap_or_default();
-    // A response file's content is not in the bytes that are locked.
-    argument.trim_start().starts_with('@')
-        || ["load", "fplugin", "plugin", "pass-plugin"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-        || ["plugin", "file", "output", "dir", "path"]
-            .iter()
-            .any(|word| name.split(['-', '_']).any(|part| part == *word))
+fn check_key(key: &str, value: &Json, file: &impl Fn() -> String) -> Result<(), SpecError> {
+    if let Some(why) = spec_keys::refused(key) {
+        return Err(SpecError::Refused {
+            file: file(),
+            key: key.to_owned(),
+            why,
+        });
+    }
+    if !spec_keys::accepted().any(|known| known == key) {
+        return Err(SpecError::Unknown {
+            file: file(),
+            key: cut(key),
+            nearest: nearest(key, spec_keys::accepted()),
+        });
+    }
+    for text in texts(value) {
+        if let Some(why) = spec_keys::bad_text(key, text) {
+            return Err(SpecError::Text {
+                file: file(),
+                key: key.to_owned(),
+                text: cut(text),
+                why,
+            });
+        }
+        if key == "llvm-args" && !llvm_args::is_allowed(text) {
+            return Err(SpecError::LlvmArgument {
+                file: file(),
+                argument: cut(text),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// So much of a text as an error shows.
+fn cut(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// Every text inside a value, whatever its shape.
@@ -241,12 +322,55 @@ mod tests {
     }
 
     #[test]
-    fn case_153_linker_keys_and_unknown_keys_are_accepted() {
+    fn case_153_linker_keys_are_accepted() {
         let spec = r#"{ "llvm-target": "x86_64-unknown-none", "linker": "/bin/marker",
             "pre-link-args": { "gnu-lld": ["-Tlink.ld"] }, "link-script": "x",
-            "link-env": ["A=B"], "frobnicate": [1, 2.5, null, true, "-load=x"],
+            "link-env": ["A=B"], "cpu": "x86-64-v2", "features": "-mmx,+soft-float",
+            "exe-suffix": ".elf", "requires-lto": null, "max-atomic-width": 64,
             "llvm-args": ["--inline-threshold=3", "-align-all-functions=4"] }"#;
         assert_eq!(check(spec).unwrap(), SpecDigest::of(spec.as_bytes()));
+    }
+
+    #[test]
+    fn case_153_keys_that_load_code_or_start_programs_are_refused_whatever_their_value() {
+        for key in [
+            "default-codegen-backend",
+            r"default-codegen-\u0062ackend",
+            "no-integrated-as",
+        ] {
+            for value in ["\"./evil.so\"", "\"llvm\"", "true", "null", "{}"] {
+                let error = check(&format!("{{ \"{key}\": {value} }}")).expect_err(key);
+                assert!(matches!(error, SpecError::Refused { .. }), "{error}");
+                assert_eq!(error.class(), Class::Usage);
+            }
+        }
+    }
+
+    #[test]
+    fn case_153_a_key_that_nobody_decided_on_is_refused_with_the_nearest() {
+        let error = check(r#"{ "llvm-target": "x", "pre-link-arg": {} }"#).unwrap_err();
+        assert!(error.to_string().contains("`pre-link-arg`"), "{error}");
+        assert_eq!(error.hint().unwrap(), "did you mean `pre-link-args`?");
+        let error = check(r#"{ "zzz\u001b": 1 }"#).unwrap_err();
+        assert!(!error.to_string().contains('\u{1b}'), "{error}");
+        assert!(error.hint().unwrap().contains("newer sysroot"));
+    }
+
+    #[test]
+    fn case_153_values_that_depend_on_the_machine_or_name_places_are_refused() {
+        for (key, value) in [
+            ("cpu", "native"),
+            ("cpu", "help"),
+            ("features", "+neon,+native"),
+            ("features", "+help"),
+            ("dll-prefix", "../../x"),
+            ("exe-suffix", "\\\\x"),
+            ("staticlib-prefix", "/tmp/x"),
+        ] {
+            let error = check(&format!("{{ \"{key}\": \"{value}\" }}")).expect_err(value);
+            assert!(matches!(error, SpecError::Text { .. }), "{error}");
+            assert_eq!(error.class(), Class::Usage);
+        }
     }
 
     #[test]
@@ -261,8 +385,16 @@ mod tests {
             "@file",
             "-pass-remarks-output=/tmp/x",
             "-info-output-file=x",
+            "-attributor-depgraph-dot-filename-prefix=/x",
+            "-print-changed=dot-cfg",
+            "-cgscc-inline-replay=F",
+            "-basic-block-sections=F",
+            "-wholeprogramdevirt-write-summary=F",
+            "-view-isel-dags",
+            "-x86-lvi-load-opt-plugin=x",
+            "-mcpu=native",
         ] {
-            let spec = format!(r#"{{ "llvm-args": ["-a", "{argument}"] }}"#);
+            let spec = format!(r#"{{ "llvm-args": ["-align-loops=4", "{argument}"] }}"#);
             let error = check(&spec).expect_err(argument);
             assert_eq!(error.class(), Class::Usage);
             assert!(error.to_string().contains(argument), "{error}");
@@ -281,7 +413,7 @@ mod tests {
             "1",
             "null",
             r#"{"a": 1, "a": 1}"#,
-            r#"{"a": {"b": 1, "b": 2}}"#,
+            r#"{"cpu": {"b": 1, "b": 2}}"#,
             r#"{"a": 1, "\u0061": 1}"#,
             "{} {}",
         ] {

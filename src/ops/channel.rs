@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Context, OpsError};
 use crate::config::SignaturePolicy;
 use crate::fetch::{Answer, DistServer, FetchedManifest, Mirrors, Options};
-use crate::resolve::ChannelManifest;
+use crate::resolve::{ChannelManifest, check_channel};
 use crate::signature::MAX_SIGNATURE;
 use crate::store::Store;
 use crate::sys::fs;
@@ -59,16 +59,37 @@ pub(super) fn mirrors_with<'a>(
     Ok(Mirrors::new(servers?, &options, cx.observer)?)
 }
 
+/// Where a channel's manifest is on every dist server.
+pub(super) fn path(channel: Channel) -> Result<RelPath, OpsError> {
+    // Made of a checked date or release, so it always parses; the system's
+    // toolchain has none, and nobody asks for it.
+    let path = channel.manifest_path().unwrap_or_default();
+    path.parse().map_err(OpsError::ServerPath)
+}
+
+/// Reads a channel manifest, and refuses that of another channel.
+pub(super) fn read(
+    cx: &Context<'_>,
+    channel: Channel,
+    file: &FetchedManifest,
+) -> Result<ChannelManifest, OpsError> {
+    let manifest = ChannelManifest::parse(&file.bytes)?;
+    check_channel(channel, &manifest, cx.settings.today)?;
+    Ok(manifest)
+}
+
 /// The channel manifest of a dated channel or release.
 ///
 /// A dated manifest does not change, so the cached one is as good as the
-/// server's; `refresh` asks the servers all the same.
+/// server's; `refresh` asks the servers all the same. The path follows from
+/// the channel, never from a lock: what is kept under a channel's name answers
+/// for every project of the user.
 pub(super) fn published(
     cx: &Context<'_>,
     channel: Channel,
-    path: &RelPath,
     refresh: bool,
 ) -> Result<Published, OpsError> {
+    let path = &path(channel)?;
     let store = cx.store()?;
     let place = |server: usize| {
         let server = cx.settings.dist_servers.get(server);
@@ -76,23 +97,25 @@ pub(super) fn published(
         store.layout().manifest(&name)
     };
     let servers = 0..cx.settings.dist_servers.len();
-    let cached = servers
-        .filter(|_| !refresh)
-        .find_map(|server| Some((server, read_cached(&place(server))?)));
+    let cached = servers.filter(|_| !refresh).find_map(|server| {
+        let file = read_cached(&place(server))?;
+        let manifest = read(cx, channel, &file).ok()?;
+        Some((server, file, manifest))
+    });
     if cached.is_none() && cx.settings.offline {
         return Err(OpsError::Offline {
             what: format!("the channel manifest of {channel}"),
         });
     }
     let mirrors = mirrors(cx)?;
-    let (server, file, is_new) = if let Some((server, file)) = cached {
-        (server, file, false)
+    let (server, file, manifest, is_new) = if let Some((server, file, manifest)) = cached {
+        (server, file, manifest, false)
     } else {
         let Answer { value, server } = mirrors.channel_manifest(path)?;
-        (server, value, true)
+        // Only what can be read and is of the channel may be kept under its name.
+        let manifest = read(cx, channel, &value)?;
+        (server, value, manifest, true)
     };
-    // Only what can be read is worth keeping.
-    let manifest = ChannelManifest::parse(&file.bytes)?;
     let place = place(server);
     if is_new {
         keep(&store, &place, file.sha256, &file.bytes)?;
@@ -144,7 +167,8 @@ fn some_file(bytes: Vec<u8>) -> Beside {
 }
 
 /// Asks the servers for a manifest and its signature, and keeps neither.
-pub(super) fn asked_anew(cx: &Context<'_>, path: &RelPath) -> Result<Published, OpsError> {
+pub(super) fn asked_anew(cx: &Context<'_>, channel: Channel) -> Result<Published, OpsError> {
+    let path = &path(channel)?;
     let mirrors = mirrors(cx)?;
     let Answer {
         value: file,

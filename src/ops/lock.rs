@@ -10,7 +10,7 @@ use crate::resolve::{
     ResolveError, Source, carry_pins, check_age, check_not_older, check_not_republished, resolve,
 };
 use crate::sys::fs;
-use crate::types::{Channel, RelPath};
+use crate::types::Channel;
 
 /// What `lock` may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,7 +210,7 @@ fn read_old(cx: &Context<'_>, project: &Project, mode: LockMode) -> Result<Old, 
     let (file, known) = match project.read_lock() {
         Err(OpsError::Lock(e @ LockError::Conflict(_))) if mode != LockMode::Check => {
             let text = project.files.lock_text()?.unwrap_or_default();
-            let agreed = agreed(&text, &project.files.lock);
+            let agreed = agreed(&text, &project.files.lock, project.manifest.channel);
             let whole = agreed.as_ref().is_some_and(|agreed| agreed.whole);
             warn(match &agreed {
                 None => format!("{e}; no two locks can be read from it, so it is resolved anew"),
@@ -268,7 +268,7 @@ fn resolve_project(
                 cx.settings.today,
             )?
         }
-        Some(path) => from_channel(cx, project, server_path(&path)?, old, options)?,
+        Some(_) => from_channel(cx, project, old, options)?,
     };
     if let Some(old) = old {
         compare_with_old(cx, old, &new, options)?;
@@ -288,16 +288,15 @@ fn resolve_project(
 fn from_channel(
     cx: &Context<'_>,
     project: &Project,
-    path: RelPath,
     old: Option<&Lock>,
     options: LockOptions,
 ) -> Result<Lock, OpsError> {
     let (channel, today) = (project.manifest.channel, cx.settings.today);
-    let published = channel::published(cx, channel, &path, options.refresh)?;
+    let published = channel::published(cx, channel, options.refresh)?;
     let signed = signature::to_lock(cx, channel, &published, old, options.allow_unsigned)?;
     let source = Source::Dist {
         manifest: &published.manifest,
-        path,
+        path: channel::path(channel)?,
         sha256: published.file.sha256,
     };
     let resolved = resolve(&project.manifest, &project.spec_digests(), &source, today);
@@ -363,9 +362,4 @@ fn carry_other_hosts(new: &mut Lock, old: &Lock) {
             }
         }
     }
-}
-
-/// A path made of a checked date or release; so it always parses.
-fn server_path(path: &str) -> Result<RelPath, OpsError> {
-    path.parse().map_err(OpsError::ServerPath)
 }

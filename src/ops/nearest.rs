@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Context, OpsError, channel};
 use crate::events::{Event, Stage};
 use crate::fetch::{FetchError, Mirrors, Options};
-use crate::resolve::{ChannelManifest, Nearby, ResolveError};
+use crate::resolve::{Nearby, ResolveError};
 use crate::types::{Channel, Date, Triple};
 
 /// How far from the asked date we look, in days either way.
@@ -62,7 +62,7 @@ fn look(cx: &Context<'_>, channel: Channel, target: &Triple) -> Nearby {
     let mut looked = Vec::new();
     let mut found = None;
     for candidate in candidates(channel, cx.settings.today) {
-        match has(&mirrors, candidate, target) {
+        match has(cx, &mirrors, candidate, target) {
             Ok(Some(true)) => {
                 found = Some(candidate);
                 break;
@@ -86,17 +86,19 @@ fn look(cx: &Context<'_>, channel: Channel, target: &Triple) -> Nearby {
 }
 
 /// Whether a channel ships a target; `None` if there is no such channel.
-fn has(mirrors: &Mirrors<'_>, channel: Channel, target: &Triple) -> Result<Option<bool>, OpsError> {
-    let Some(path) = channel.manifest_path() else {
-        return Ok(None);
-    };
-    let path = path.parse().map_err(OpsError::ServerPath)?;
+fn has(
+    cx: &Context<'_>,
+    mirrors: &Mirrors<'_>,
+    channel: Channel,
+    target: &Triple,
+) -> Result<Option<bool>, OpsError> {
+    let path = channel::path(channel)?;
     let file = match mirrors.channel_manifest(&path) {
         Ok(answer) => answer.value,
         Err(FetchError::NoManifest { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let manifest = ChannelManifest::parse(&file.bytes)?;
+    let manifest = channel::read(cx, channel, &file)?;
     let package = manifest.package("rust-std");
     Ok(Some(package.is_some_and(|(_, package)| {
         package.archive(Some(target)).is_some()

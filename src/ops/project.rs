@@ -46,15 +46,20 @@ impl ProjectFiles {
     ///
     /// One that belongs to another user is refused, as git refuses such a
     /// repository: whoever can write above your directory must not decide
-    /// what your builds use.
-    pub fn find(start: &Path) -> Result<Self, OpsError> {
+    /// what your builds use. Root may also use what belongs to `sudo_user`, who
+    /// became root, and what stands in `start` itself, where root went.
+    pub fn find(start: &Path, sudo_user: Option<u32>) -> Result<Self, OpsError> {
         for dir in start.ancestors() {
+            let root = ForRoot {
+                sudo_user,
+                here: dir == start,
+            };
             let manifest = dir.join("sysroot.toml");
             if fs::metadata_if_exists(&manifest)?.is_some() {
                 let files = Self::of_manifest(&manifest);
-                check_owner(&files.manifest)?;
+                check_owner(&files.manifest, root)?;
                 if fs::metadata_if_exists(&files.lock)?.is_some() {
-                    check_owner(&files.lock)?;
+                    check_owner(&files.lock, root)?;
                 }
                 return Ok(files);
             }
@@ -105,8 +110,18 @@ impl ProjectFiles {
     }
 }
 
+/// Whose files root may use beside its own.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "files have no owners there"))]
+struct ForRoot {
+    /// Of the user who became root.
+    sudo_user: Option<u32>,
+    /// Anybody's, because they stand in the working directory.
+    here: bool,
+}
+
 #[cfg(unix)]
-fn check_owner(path: &Path) -> Result<(), OpsError> {
+fn check_owner(path: &Path, root: ForRoot) -> Result<(), OpsError> {
     use std::os::unix::fs::MetadataExt as _;
     let user = rustix::process::geteuid().as_raw();
     // Of a link both ends count: who owns it chose the file, and who owns the
@@ -117,8 +132,9 @@ fn check_owner(path: &Path) -> Result<(), OpsError> {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound || is_link_loop(&e) => continue,
             metadata => fs::at("inspect", path, metadata).map_err(unreadable)?.uid(),
         };
-        // Root's files are as trustworthy as root; and root may look at anything.
-        if owner != user && owner != 0 && user != 0 {
+        // Root's files are as trustworthy as root.
+        let for_root = user == 0 && (root.here || root.sudo_user == Some(owner));
+        if owner != user && owner != 0 && !for_root {
             return Err(OpsError::ForeignManifest {
                 path: path.to_owned(),
                 owner,
@@ -130,7 +146,7 @@ fn check_owner(path: &Path) -> Result<(), OpsError> {
 }
 
 #[cfg(not(unix))]
-fn check_owner(_path: &Path) -> Result<(), OpsError> {
+fn check_owner(_path: &Path, _root: ForRoot) -> Result<(), OpsError> {
     Ok(())
 }
 

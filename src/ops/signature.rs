@@ -9,14 +9,20 @@ use crate::config::SignaturePolicy;
 use crate::lock::{Lock, LockedToolchain, ManifestSignature};
 use crate::resolve::{ChannelManifest, departures};
 use crate::signature::{self, Detached, Fingerprint, Keyring, MAX_KEY};
-use crate::sys::fs;
+use crate::sys::owner::{self, Owned};
 use crate::types::{Channel, Class, Date, Sha256};
 
 /// The keys whose signatures are accepted: Rust's and the configured ones.
 fn keyring(cx: &Context<'_>) -> Result<Keyring, OpsError> {
     let mut keys = Keyring::rust().map_err(TrustError::OwnKey)?;
     for path in &cx.settings.config.dist.signing_keys {
-        let file = fs::read(path, MAX_KEY)?;
+        let file = match owner::read(path, MAX_KEY)? {
+            Owned::Ours(bytes) => bytes,
+            Owned::Foreign(reason) => {
+                let path = path.clone();
+                return Err(TrustError::ForeignKey { path, reason }.into());
+            }
+        };
         keys.add(&file).map_err(|source| TrustError::Key {
             path: path.clone(),
             source,
@@ -96,9 +102,9 @@ pub(super) fn satisfies_policy(cx: &Context<'_>, lock: &Lock) -> bool {
 /// What the lock claims is not enough, because its author may be anybody. The
 /// channel manifest comes from the cache, else from the dist servers.
 pub(super) fn prove(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
-    let LockedToolchain::Dist { manifest_path, .. } = &lock.toolchain else {
+    if lock.channel == Channel::System {
         return Ok(());
-    };
+    }
     if cx.settings.config.dist.signature != SignaturePolicy::Require {
         return Ok(());
     }
@@ -126,7 +132,7 @@ pub(super) fn prove(cx: &Context<'_>, lock: &Lock) -> Result<(), OpsError> {
     if cached || cx.settings.offline {
         return unproven(judge(cx, lock, how)?);
     }
-    let published = channel::published(cx, lock.channel, manifest_path, true)?;
+    let published = channel::published(cx, lock.channel, true)?;
     unproven(judge_upstream(cx, lock, &published, true)?)
 }
 
@@ -157,7 +163,6 @@ pub fn judge(cx: &Context<'_>, lock: &Lock, how: SignatureCheck) -> Result<Findi
         }
     };
     let LockedToolchain::Dist {
-        manifest_path,
         manifest_sha256,
         signature,
         ..
@@ -171,7 +176,7 @@ pub fn judge(cx: &Context<'_>, lock: &Lock, how: SignatureCheck) -> Result<Findi
         return Ok(Finding::NotJudged(why.to_owned()));
     }
     if how.upstream {
-        let published = channel::asked_anew(cx, manifest_path)?;
+        let published = channel::asked_anew(cx, lock.channel)?;
         return judge_upstream(cx, lock, &published, require);
     }
     let ManifestSignature::Good { signer, detached } = signature else {
@@ -226,7 +231,11 @@ fn judge_bytes(
     Ok(Finding::bad(Class::Trust, differences))
 }
 
-/// Judges a lock by what the servers have now.
+/// Judges a lock by what the servers have now: its facts by their channel
+/// manifest, and its own signature by the bytes that it is of.
+///
+/// Two signatures are at hand, the server's and the lock's. The first proves
+/// what the lock says; that does not make the second one good.
 fn judge_upstream(
     cx: &Context<'_>,
     lock: &Lock,
@@ -238,37 +247,57 @@ fn judge_upstream(
         return Ok(Finding::bad(Class::Integrity, differences));
     }
     let bytes = &published.file.bytes;
-    if let Beside::File(asc) = &published.signature {
-        return Ok(
+    let bad = |line: String| Ok(Finding::bad(Class::Trust, [line]));
+    let served = match &published.signature {
+        Beside::File(asc) => {
             match signature::verify(asc, bytes, &keyring(cx)?, cx.settings.today) {
-                Ok(verified) => {
-                    let recorded = match signed(lock) {
-                        Some((signer, ..)) if *signer == verified.signer => "as locked",
-                        Some(_) => "the lock has another signer",
-                        None => "the lock records no signature",
-                    };
-                    Finding::Good(format!(
-                        "the server has what is locked, signed by {} ({recorded})",
-                        verified.signer
-                    ))
-                }
-                Err(e) => {
-                    let line = format!("the server's signature is refused: {e}");
-                    Finding::bad(Class::Trust, [line])
-                }
-            },
-        );
+                Ok(verified) => Some(verified.signer),
+                Err(e) => return bad(format!("the server's signature is refused: {e}")),
+            }
+        }
+        Beside::Absent | Beside::NotAsked => None,
+    };
+    let Some((signer, detached, sha256)) = signed(lock) else {
+        return Ok(match served {
+            Some(served) => Finding::Good(format!(
+                "the server has what is locked, signed by {served} (the lock records no signature)"
+            )),
+            None if require => {
+                let why = "the server has what is locked, without a signature";
+                Finding::bad(Class::Trust, [format!("{why}, and one is required")])
+            }
+            None => Finding::Good("the server has what is locked, without a signature".to_owned()),
+        });
+    };
+    if let Some(served) = served.as_ref().filter(|served| *served != signer) {
+        return bad(format!("toolchain.signer: server {served}, lock {signer}"));
     }
-    // The lock's own signature proves the server's bytes, if they are the same.
-    if let Some((signer, detached, sha256)) = signed(lock)
-        && sha256 == published.file.sha256
-    {
-        return judge_bytes(cx, lock, bytes, (signer, detached), None);
-    }
-    let why = "the server has what is locked, without a signature".to_owned();
-    Ok(if require {
-        Finding::bad(Class::Trust, [format!("{why}, and one is required")])
+    let store = cx.existing_store();
+    let own = if sha256 == published.file.sha256 {
+        Some(bytes.clone())
     } else {
-        Finding::Good(why)
+        store.and_then(|store| channel::cached_bytes(&store, lock.channel, sha256))
+    };
+    if let Some(own) = own {
+        let finding = judge_bytes(cx, lock, &own, (signer, detached), None)?;
+        return Ok(match (finding, served) {
+            (Finding::Good(_), Some(served)) => Finding::Good(format!(
+                "the server has what is locked, signed by {served} (as locked)"
+            )),
+            (finding, _) => finding,
+        });
+    }
+    // What the lock's own signature is of is nowhere.
+    let own = "the lock's own signature is not checked: the server has a channel manifest with \
+               other bytes";
+    Ok(match served {
+        Some(served) => Finding::Good(format!(
+            "the server has what is locked, signed by {served}; {own}"
+        )),
+        None if require => Finding::bad(
+            Class::Trust,
+            [format!("{own} and no signature, and one is required")],
+        ),
+        None => Finding::NotJudged(format!("{own} and no signature")),
     })
 }

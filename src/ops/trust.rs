@@ -26,6 +26,14 @@ pub enum TrustError {
         #[source]
         source: KeyError,
     },
+    /// Somebody else owns a configured key's file, or may write to it.
+    #[error("the signing key `{}` {reason}", .path.display())]
+    ForeignKey {
+        /// The key's file.
+        path: PathBuf,
+        /// Who else may change it.
+        reason: String,
+    },
     /// The key that was compiled in cannot be read.
     #[error("the compiled-in signing key is refused")]
     OwnKey(#[source] KeyError),
@@ -73,7 +81,8 @@ impl Diagnostic for TrustError {
             Self::Refused { source, .. } => source.class(),
             Self::Key { source, .. } => source.class(),
             Self::OwnKey(_) => Class::Bug,
-            Self::Unsigned { .. }
+            Self::ForeignKey { .. }
+            | Self::Unsigned { .. }
             | Self::UnsignedLock { .. }
             | Self::Unproven { .. }
             | Self::Lost { .. } => Class::Trust,
@@ -84,6 +93,9 @@ impl Diagnostic for TrustError {
         let text = match self {
             Self::Refused { source, .. } => return source.hint(),
             Self::Key { source, .. } => return source.hint(),
+            Self::ForeignKey { path, .. } => {
+                return Some(format!("make `{}` yours alone to write", path.display()));
+            }
             Self::OwnKey(_) => return None,
             Self::Unsigned { .. } => {
                 "mirrors often lack signatures: try upstream's server, or set `signature = \

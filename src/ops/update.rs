@@ -7,7 +7,7 @@ use super::{Context, OpsError};
 use crate::fetch::FetchError;
 use crate::lock::LockedSource;
 use crate::manifest::{Manifest, with_channel};
-use crate::resolve::{ChannelManifest, ResolveError, check_date};
+use crate::resolve::{ChannelManifest, ResolveError, check_age, check_channel};
 use crate::sys::fs;
 use crate::types::{Channel, Class, Date, Diagnostic as _};
 
@@ -45,6 +45,9 @@ pub struct UpdateReport {
     pub skipped: Vec<(Channel, String)>,
     /// The new lock; `None` if the manifest names the newest date already.
     pub lock: Option<LockReport>,
+    /// How many days old the channel manifest of `to` is; negative for a day
+    /// that has not come here yet.
+    pub age_in_days: i64,
 }
 
 /// Writes another date into the manifest, and the lock that goes with it.
@@ -69,7 +72,7 @@ pub fn update(
     let (to, found) = match options.to {
         UpdateTo::Date(date) => (make(date), attempt(make(date))?),
         UpdateTo::Latest => {
-            let newest = newest(cx, from, current)?;
+            let newest = newest(cx, (from, current), make)?;
             let dates = (0..MAX_TRIED).filter_map(|days| newest.plus_days(-days));
             let mut found = None;
             for channel in dates.take_while(|date| *date > current).map(make) {
@@ -87,12 +90,12 @@ pub fn update(
             match found {
                 Some(found) => found,
                 None if skipped.is_empty() => {
-                    let (to, lock) = (from, None);
                     return Ok(UpdateReport {
                         from,
-                        to,
+                        to: from,
                         skipped,
-                        lock,
+                        lock: None,
+                        age_in_days: current.age_in_days(cx.settings.today),
                     });
                 }
                 None => return Err(OpsError::NothingNewer { from, skipped }),
@@ -104,12 +107,13 @@ pub fn update(
         fs::replace(&project.files.manifest, edited.as_bytes())?;
         fs::replace(&project.files.lock, report.file.text.as_bytes())?;
     }
-    let lock = Some(report);
+    let date = to.date().unwrap_or(current);
     Ok(UpdateReport {
         from,
         to,
         skipped,
-        lock,
+        lock: Some(report),
+        age_in_days: date.age_in_days(cx.settings.today),
     })
 }
 
@@ -161,7 +165,11 @@ fn check_still_shipped(
 
 /// The newest date that the server names. One before the current date is a
 /// step back in time, and refused.
-fn newest(cx: &Context<'_>, from: Channel, current: Date) -> Result<Date, OpsError> {
+fn newest(
+    cx: &Context<'_>,
+    (from, current): (Channel, Date),
+    make: fn(Date) -> Channel,
+) -> Result<Date, OpsError> {
     let today = cx.settings.today;
     let Some(path) = from.moving_path() else {
         return Err(OpsError::NotDated(from));
@@ -171,13 +179,16 @@ fn newest(cx: &Context<'_>, from: Channel, current: Date) -> Result<Date, OpsErr
         return Err(OpsError::Offline { what });
     }
     let path = path.parse().map_err(OpsError::ServerPath)?;
-    let date = match channel::mirrors(cx)?.channel_manifest(&path) {
-        Ok(answer) => ChannelManifest::parse(&answer.value.bytes)?.date,
+    let manifest = match channel::mirrors(cx)?.channel_manifest(&path) {
+        Ok(answer) => ChannelManifest::parse(&answer.value.bytes)?,
         // Some mirrors have dated directories only.
         Err(FetchError::NoManifest { .. }) => return Ok(today.max(current)),
         Err(error) => return Err(error.into()),
     };
-    check_date(Channel::Nightly(date), date, today)?;
+    let date = manifest.date;
+    // A server that is frozen says for ever that there is nothing newer.
+    check_age(date, today, cx.settings.config.dist.max_age)?;
+    check_channel(make(date), &manifest, today)?;
     if date < current {
         return Err(ResolveError::NewestOlder {
             current,

@@ -28,6 +28,10 @@ pub fn departures(lock: &Lock, manifest: &ChannelManifest) -> Vec<String> {
                 found.push(format!("{field}: channel manifest {stated}, lock {locked}"));
             }
         };
+    // Only a lock that was not read from a file can be of another day itself.
+    if let Some(day) = lock.channel.date().filter(|day| day != date) {
+        compare("channel", Some(&manifest.date), &day);
+    }
     compare("toolchain.date", Some(&manifest.date), date);
     let package = manifest.package("rustc").map(|(_, package)| package);
     compare(
@@ -35,6 +39,15 @@ pub fn departures(lock: &Lock, manifest: &ChannelManifest) -> Vec<String> {
         package.map(|package| &package.version as &dyn fmt::Display),
         rustc,
     );
+    let form = lock.channel.version_form();
+    match package {
+        Some(package) if !lock.channel.has_version(&package.version) => compare(
+            "channel",
+            Some(&format!("of rustc {}", package.version)),
+            &format!("{}, whose rustc is {form}", lock.channel),
+        ),
+        _ => {}
+    }
     let none = "nothing".to_owned();
     let stated = package.and_then(|package| package.commit.as_ref());
     compare(

@@ -26,7 +26,7 @@ pub(super) fn toolchain(
             origin: "a dist server",
         });
     }
-    check_one_commit(channel)?;
+    check_one_commit(manifest, channel)?;
     let (_, rustc) = required(channel, "rustc")?;
     let mut lock = Lock {
         channel: manifest.channel,
@@ -52,27 +52,64 @@ pub(super) fn toolchain(
     Ok(lock)
 }
 
-/// rustc reads only what its own commit wrote, and compiles only its own
-/// library. Cargo has a commit of its own.
-fn check_one_commit(channel: &ChannelManifest) -> Result<(), ResolveError> {
+/// The packages that are made from another repository than rustc, whose commits
+/// are therefore other ones.
+const OWN_REPOSITORY: [&str; 2] = ["cargo", "rls-preview"];
+
+/// Since when every other package is made from rustc's own repository. The last
+/// ones to move there were rust-analyzer and Miri, in 2022.
+const ONE_REPOSITORY: &str = "2023-01-01";
+
+/// Refuses packages of different commits: rustc reads only what its own commit
+/// wrote, compiles only its own library, and its tools are linked with it.
+///
+/// A tool's own version number says nothing, so commits are compared, as far as
+/// they are stated: in full, or shortened behind the version.
+fn check_one_commit(manifest: &Manifest, channel: &ChannelManifest) -> Result<(), ResolveError> {
     let (rustc_name, rustc) = required(channel, "rustc")?;
+    let mixed = |name: &ComponentName, first: &str, second: &str| ResolveError::MixedCommits {
+        first: rustc_name.clone(),
+        first_version: first.to_owned(),
+        second: name.clone(),
+        second_version: second.to_owned(),
+    };
     for name in ["rust-std", "rust-src"] {
+        if let Some((name, package)) = channel.package(name)
+            && package.version != rustc.version
+        {
+            return Err(mixed(name, &rustc.version, &package.version));
+        }
+    }
+    let one_repository = ONE_REPOSITORY.parse().is_ok_and(|day| channel.date >= day);
+    let asked = manifest.components.iter().map(ComponentName::as_str);
+    for name in ["rust-std", "rust-src"].into_iter().chain(asked) {
         let Some((name, package)) = channel.package(name) else {
             continue;
         };
-        let commits = rustc.commit.as_ref().zip(package.commit.as_ref());
-        let pairs = [Some((&rustc.version, &package.version)), commits];
-        let differ = pairs.into_iter().flatten().find(|(a, b)| a != b);
-        if let Some((first, second)) = differ {
-            return Err(ResolveError::MixedCommits {
-                first: rustc_name.clone(),
-                first_version: first.clone(),
-                second: name.clone(),
-                second_version: second.clone(),
-            });
+        let of_rustc = one_repository || package.version == rustc.version;
+        if !of_rustc || OWN_REPOSITORY.contains(&name.as_str()) {
+            continue;
+        }
+        if let Some((first, second)) = rustc.commit.as_ref().zip(package.commit.as_ref())
+            && first != second
+        {
+            return Err(mixed(name, first, second));
+        }
+        if let Some((first, second)) = short(rustc).zip(short(package))
+            && !first.starts_with(second)
+            && !second.starts_with(first)
+        {
+            return Err(mixed(name, &rustc.version, &package.version));
         }
     }
     Ok(())
+}
+
+/// The commit that a version has behind its number: `e50aa6fba` of
+/// `1.97.0-nightly (e50aa6fba 2026-05-19)`.
+fn short(package: &Package) -> Option<&str> {
+    let (_, behind) = package.version.split_once('(')?;
+    behind.split_whitespace().next()
 }
 
 fn required<'c>(

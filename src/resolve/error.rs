@@ -28,6 +28,17 @@ pub enum ResolveError {
         /// The day of the channel manifest.
         served: Date,
     },
+    /// The server answered for another channel or release.
+    #[error(
+        "the server's rustc is `{}`, and `{channel}` was asked for, whose rustc is `{}`",
+        .served.escape_debug(), .channel.version_form()
+    )]
+    OtherChannel {
+        /// The channel.
+        channel: Channel,
+        /// The version of rustc in the channel manifest.
+        served: String,
+    },
     /// A day that has not come yet.
     #[error("the channel manifest is of {date}, more than two days after today, {today}")]
     FarFuture {
@@ -198,6 +209,7 @@ impl Diagnostic for ResolveError {
     fn class(&self) -> Class {
         match self {
             Self::OtherDay { .. }
+            | Self::OtherChannel { .. }
             | Self::FarFuture { .. }
             | Self::Older { .. }
             | Self::TooOld { .. }
@@ -219,7 +231,7 @@ impl Diagnostic for ResolveError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::OtherDay { .. } => Some("try another dist server".to_owned()),
+            Self::OtherDay { .. } | Self::OtherChannel { .. } => Some("try another dist server".to_owned()),
             Self::FarFuture { .. } => {
                 Some("check this machine's clock, then the dist server".into())
             }

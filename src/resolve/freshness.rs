@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::ResolveError;
+use super::{ChannelManifest, ResolveError};
 use crate::config::Age;
 use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
 use crate::types::{Channel, Date, RelPath, Sha256};
@@ -33,9 +33,30 @@ impl fmt::Display for Republished {
     }
 }
 
-/// Refuses a channel manifest of another day than asked for, or of a day that
-/// has not come.
-pub fn check_date(channel: Channel, served: Date, today: Date) -> Result<(), ResolveError> {
+/// Refuses a channel manifest of another day, release or channel than asked
+/// for, or of a day that has not come.
+///
+/// A signature proves that upstream published the bytes, not as what: a server
+/// can answer with those of another release. What tells them apart is the
+/// version of rustc.
+pub fn check_channel(
+    channel: Channel,
+    served: &ChannelManifest,
+    today: Date,
+) -> Result<(), ResolveError> {
+    check_date(channel, served.date, today)?;
+    match served.package("rustc") {
+        Some((_, rustc)) if !channel.has_version(&rustc.version) => {
+            Err(ResolveError::OtherChannel {
+                channel,
+                served: rustc.version.clone(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_date(channel: Channel, served: Date, today: Date) -> Result<(), ResolveError> {
     if served.is_far_future(today) {
         return Err(ResolveError::FarFuture {
             date: served,

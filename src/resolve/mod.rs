@@ -19,7 +19,7 @@ pub use channel_manifest::{ChannelManifest, ChannelManifestError, MAX_SIZE, Pack
 pub use departures::departures;
 pub use error::{Nearby, ResolveError};
 pub use freshness::{
-    Republished, carry_pins, check_age, check_date, check_not_older, check_not_republished,
+    Republished, carry_pins, check_age, check_channel, check_not_older, check_not_republished,
 };
 
 use crate::lock::{Lock, LockedBuild, LockedSource, LockedTarget, options_of};
@@ -75,7 +75,7 @@ pub fn resolve(
             path,
             sha256,
         } => {
-            check_date(manifest.channel, channel.date, today)?;
+            check_channel(manifest.channel, channel, today)?;
             dist::toolchain(manifest, channel, path, *sha256)?
         }
         Source::System(system) => system::toolchain(manifest, system)?,

@@ -473,7 +473,57 @@ fn case_042_another_day_than_asked_is_refused() {
     );
     // A release has no day in its name.
     manifest.channel = "1.97.0".parse().unwrap();
-    assert!(from(&channel(), &manifest).is_ok());
+    assert!(from(&release("1.97.0"), &manifest).is_ok());
+}
+
+/// The channel manifest with a compiler of another number.
+fn release(number: &str) -> ChannelManifest {
+    let text = channel_text("").replace("1.97.0-nightly", number);
+    ChannelManifest::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn case_042_another_release_or_channel_than_asked_is_refused_with_both() {
+    let kinds = ["1.97.0", "1.97.1", "1.97.0-beta.4", "1.97.0-nightly"];
+    for (channel, own) in [
+        ("1.97.0", "1.97.0"),
+        ("1.97.1", "1.97.1"),
+        ("beta-2026-05-20", "1.97.0-beta.4"),
+        ("nightly-2026-05-20", "1.97.0-nightly"),
+    ] {
+        let mut manifest = project("");
+        manifest.channel = channel.parse().unwrap();
+        for kind in kinds {
+            let result = from(&release(kind), &manifest);
+            if kind == own {
+                assert!(result.is_ok(), "{kind} for {channel}");
+                continue;
+            }
+            let error = result.expect_err(kind);
+            assert!(
+                matches!(error, ResolveError::OtherChannel { .. }),
+                "{error}"
+            );
+            assert_eq!(error.class(), Class::Integrity);
+            for value in [kind, channel] {
+                assert!(error.to_string().contains(value), "{error}");
+            }
+        }
+        // The same for a lock and what is signed.
+        let lock = from(&release(own), &manifest).unwrap();
+        assert_eq!(departures(&lock, &release(own)), Vec::<String>::new());
+        let mut other = lock.clone();
+        other.channel = "1.90.0".parse().unwrap();
+        let found = departures(&other, &release(own)).join("\n");
+        assert!(found.contains("1.90.0") && found.contains(own), "{found}");
+    }
+    let mut dated = lock("").unwrap();
+    dated.channel = "nightly-2026-05-19".parse().unwrap();
+    let found = departures(&dated, &channel()).join("\n");
+    assert!(
+        found.contains("2026-05-19") && found.contains("2026-05-20"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -506,6 +556,59 @@ fn case_043_packages_of_different_commits_are_refused() {
         from(&channel, &project("")),
         Err(ResolveError::MixedCommits { .. })
     ));
+}
+
+/// The channel manifest with commits in full: rustc's and one package's.
+fn commits(package: &str, digit: &str) -> ChannelManifest {
+    let mut text = channel_text("");
+    for (package, digit) in [("rustc", "a"), (package, digit)] {
+        let (header, commit) = (format!("[pkg.{package}]\n"), digit.repeat(40));
+        text = text.replace(
+            &header,
+            &format!("{header}git_commit_hash = \"{commit}\"\n"),
+        );
+    }
+    ChannelManifest::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn case_043_a_tool_that_was_asked_for_is_of_rustcs_commit_too() {
+    let with_tool = project("components = [\"clippy\"]\n");
+    assert!(from(&commits("clippy-preview", "a"), &with_tool).is_ok());
+    let error = from(&commits("clippy-preview", "b"), &with_tool).unwrap_err();
+    for word in [
+        "`rustc`",
+        "`clippy-preview`",
+        &"a".repeat(40),
+        &"b".repeat(40),
+    ] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    // Shortened behind a version of its own.
+    let version = |version: &str| {
+        let text = channel_text("").replace("\"0.1.97-nightly\"", &format!("\"{version}\""));
+        ChannelManifest::parse(text.as_bytes()).unwrap()
+    };
+    let own = version("0.1.97 (e50aa6f 2026-05-19)");
+    assert!(from(&own, &with_tool).is_ok());
+    let other = version("0.1.97 (ffffffff0 2026-05-18)");
+    let error = from(&other, &with_tool).unwrap_err();
+    assert!(error.to_string().contains("ffffffff0"), "{error}");
+    // Nobody asked for it; cargo's commit is always another; and tools had
+    // repositories of their own once.
+    assert!(from(&other, &project("")).is_ok());
+    assert!(
+        from(
+            &commits("cargo", "b"),
+            &project("components = [\"cargo\"]\n")
+        )
+        .is_ok()
+    );
+    let mut old = other;
+    old.date = day("2020-05-20");
+    let mut with_tool = with_tool;
+    with_tool.channel = "nightly-2020-05-20".parse().unwrap();
+    assert!(from(&old, &with_tool).is_ok());
 }
 
 #[test]
@@ -591,7 +694,8 @@ fn case_045_renamed_packages_are_found_under_either_name() {
 
 #[test]
 fn case_046_a_day_that_has_not_come_is_refused() {
-    let future = edited("date = \"2026-05-20\"", "date = \"9999-05-20\"").unwrap();
+    let mut future = release("1.97.0");
+    future.date = day("9999-05-20");
     let mut manifest = project("");
     manifest.channel = "1.97.0".parse().unwrap();
     let error = from(&future, &manifest).unwrap_err();

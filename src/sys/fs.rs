@@ -215,10 +215,14 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
 
 /// Reads a UTF-8 text file of at most `limit` bytes.
 pub fn read_text(path: &Path, limit: u64) -> Result<String> {
-    let bytes = read(path, limit)?;
+    text("read", path, read(path, limit)?)
+}
+
+/// The text of a file's bytes, which have to be UTF-8.
+pub fn text(operation: &'static str, path: &Path, bytes: Vec<u8>) -> Result<String> {
     let text = String::from_utf8(bytes)
         .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("it is not UTF-8: {e}")));
-    at("read", path, text)
+    at(operation, path, text)
 }
 
 /// Like [`read_text`], with `None` for a file that does not exist.

@@ -198,6 +198,39 @@ impl Channel {
     }
 }
 
+impl Channel {
+    /// Whether a compiler of this version, such as
+    /// `1.97.0-nightly (e50aa6fba 2026-05-19)`, is one of the channel: a
+    /// release has its own number and nothing behind it, the others say what
+    /// they are. The system's may be of any version.
+    pub fn has_version(self, version: &str) -> bool {
+        let number = version.split(' ').next().unwrap_or_default();
+        let (number, kind) = match number.split_once('-') {
+            Some((number, kind)) => (number, Some(kind)),
+            None => (number, None),
+        };
+        let Ok(release) = number.parse::<Release>() else {
+            return self == Self::System;
+        };
+        match self {
+            Self::Nightly(_) => kind == Some("nightly"),
+            Self::Beta(_) => kind.is_some_and(|kind| kind == "beta" || kind.starts_with("beta.")),
+            Self::Stable(own) => kind.is_none() && release == own,
+            Self::System => true,
+        }
+    }
+
+    /// What the versions of the channel's compilers look like.
+    pub fn version_form(self) -> String {
+        match self {
+            Self::Nightly(_) => "X.Y.Z-nightly".to_owned(),
+            Self::Beta(_) => "X.Y.Z-beta.N".to_owned(),
+            Self::Stable(release) => release.to_string(),
+            Self::System => "any version".to_owned(),
+        }
+    }
+}
+
 impl FromStr for Channel {
     type Err = ChannelError;
 
@@ -255,6 +288,36 @@ mod tests {
         for text in ["nightly-2026-05-20", "beta-2026-05-20", "1.96.0", "system"] {
             assert_eq!(text.parse::<Channel>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn case_042_a_version_is_of_its_own_channel_only() {
+        let stable = "1.96.0 (ac68faa20 2026-05-25)";
+        let beta = "1.97.0-beta.3 (0123456789 2026-05-19)";
+        let nightly = "1.97.0-nightly (e50aa6fba 2026-05-19)";
+        for (channel, own) in [
+            ("1.96.0", stable),
+            ("beta-2026-05-20", beta),
+            ("nightly-2026-05-20", nightly),
+        ] {
+            let channel: Channel = channel.parse().unwrap();
+            for version in [stable, beta, nightly] {
+                assert_eq!(channel.has_version(version), version == own, "{version}");
+            }
+            for bad in [
+                "",
+                "nightly",
+                "1.96",
+                "x-nightly",
+                "1.96.0x (a b)",
+                "1.96.1 (a b)",
+            ] {
+                assert!(!channel.has_version(bad), "{channel}: {bad:?}");
+            }
+        }
+        let beta: Channel = "beta-2026-05-20".parse().unwrap();
+        assert!(beta.has_version("1.97.0-beta (a 2016-05-19)"));
+        assert!(!beta.has_version("1.97.0-betamax (a 2016-05-19)"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod oracle;
 mod pins;
 mod provenance;
 mod reproducible;
+mod spec;
 
 use std::fs;
 use std::path::Path;

@@ -85,6 +85,21 @@ impl Release {
         format!("dist/{}", self.date)
     }
 
+    /// A package's version as that of this channel: `1.97.0-nightly (…)` in
+    /// the release 1.96.0 is `1.96.0 (…)`.
+    fn version(&self, package: &str) -> String {
+        let (number, behind) = match package.split_once(' ') {
+            Some((number, behind)) => (number, format!(" {behind}")),
+            None => (package, String::new()),
+        };
+        let plain = number.split('-').next().unwrap_or(number);
+        match self.channel.as_str() {
+            "nightly" => format!("{plain}-nightly{behind}"),
+            "beta" => format!("{plain}-beta.1{behind}"),
+            release => format!("{release}{behind}"),
+        }
+    }
+
     fn manifest_name(&self) -> String {
         format!("channel-rust-{}.toml", self.channel)
     }
@@ -223,7 +238,12 @@ fn channel_manifest(release: &Release, packed: &[Packed]) -> Table {
         let mut entry = available(release, &package.stem(&release.channel), packed);
         entry.insert("components".to_owned(), Value::Array(Vec::new()));
         entry.insert("extensions".to_owned(), Value::Array(Vec::new()));
-        let table = package_table(&mut pkg, &package.name, &package.version, &package.commit);
+        let table = package_table(
+            &mut pkg,
+            &package.name,
+            &release.version(&package.version),
+            &package.commit,
+        );
         table.insert(target.to_owned(), Value::Table(entry));
     }
     for (package, target) in &release.unavailable {
@@ -315,9 +335,9 @@ fn add_toolchain(pkg: &mut Table, release: &Release, host: &str) {
     entry.insert("components".to_owned(), Value::Array(components.collect()));
     entry.insert("extensions".to_owned(), Value::Array(extensions.collect()));
     let compiler = packages().find(|package| package.name == "rustc" && of_host(package));
-    let version = compiler.map_or("", |package| &package.version);
+    let version = compiler.map_or_else(String::new, |package| release.version(&package.version));
     let commit = compiler.map_or("", |package| &package.commit);
-    package_table(pkg, "rust", version, commit).insert(host.to_owned(), Value::Table(entry));
+    package_table(pkg, "rust", &version, commit).insert(host.to_owned(), Value::Table(entry));
 }
 
 /// Other hosts' compilers do not extend this one.

@@ -91,6 +91,51 @@ fn case_041_the_age_is_told_and_too_old_is_refused_with_both_values() {
 }
 
 #[test]
+fn case_041_a_frozen_newest_manifest_is_told_with_its_age_and_refused_by_max_age() {
+    let (mut sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let said = sandbox.run(&project, &["--json", "update"]).exits(0);
+    let object = said.json();
+    assert_eq!(
+        (&object["from"], &object["to"]),
+        (&object["to"], &object["from"])
+    );
+    let days = object["age_in_days"].as_i64().unwrap();
+    assert!(days > 1, "this machine's clock is before {DATE}");
+    sandbox
+        .run(&project, &["update"])
+        .exits(0)
+        .mentions("is the newest date")
+        .mentions(&format!("its channel manifest is {days} day"));
+    let config = sandbox.path("config.toml");
+    sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
+    fs::write(&config, format!("[dist]\nmax-age = \"{}d\"\n", days - 1)).unwrap();
+    let said = sandbox.run(&project, &["update"]).exits(5);
+    for word in [
+        DATE,
+        &format!("{days} days"),
+        &format!("{}d", days - 1),
+        "max-age",
+    ] {
+        assert!(said.err.contains(word), "{word}: {}", said.err);
+    }
+    // A step forward to what is old as well is refused in the same way.
+    let older = manifest(&[THUMB]).replace(DATE, "2026-05-18");
+    let behind = sandbox.project("q", &older);
+    sandbox
+        .run(&behind, &["update"])
+        .exits(5)
+        .mentions("max-age");
+    assert_eq!(
+        fs::read_to_string(behind.join("sysroot.toml")).unwrap(),
+        older
+    );
+    fs::write(&config, format!("[dist]\nmax-age = \"{}d\"\n", days + 1)).unwrap();
+    let said = sandbox.run(&behind, &["--json", "update"]).exits(0);
+    assert_eq!(said.json()["age_in_days"].as_i64(), Some(days));
+}
+
+#[test]
 fn case_042_an_answer_for_another_day_is_refused_with_both() {
     let (sandbox, _server) = served();
     republish(
@@ -104,6 +149,84 @@ fn case_042_an_answer_for_another_day_is_refused_with_both() {
         .exits(5)
         .mentions("the server answered for 2026-05-19, and 2026-05-20 was asked for");
     assert!(!project.join("sysroot.lock").exists());
+}
+
+/// The project's lock with another channel, and the manifest to match.
+fn rename_channel(project: &Path, from: &str, to: &str) {
+    for file in ["sysroot.toml", "sysroot.lock"] {
+        let path = project.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let line = |channel: &str| format!("channel = \"{channel}\"");
+        assert!(text.contains(&line(from)), "{text}");
+        fs::write(&path, text.replace(&line(from), &line(to))).unwrap();
+    }
+}
+
+#[test]
+fn case_042_a_mirror_that_answers_with_another_release_is_refused_with_both() {
+    let (sandbox, _server, project) = released("2026-05-20");
+    // What the mirror has of one release, it serves as another one.
+    for other in ["1.98.0", "nightly-2026-05-20", "beta-2026-05-20"] {
+        let path = |channel: &str| {
+            let channel: sysroot::types::Channel = channel.parse().unwrap();
+            sandbox.path(&format!("dist-root/{}", channel.manifest_path().unwrap()))
+        };
+        for end in ["", ".sha256"] {
+            let copy = |of: &str| format!("{}{end}", path(of).display());
+            let text = fs::read_to_string(copy("1.97.0")).unwrap();
+            let name = path(other).file_name().unwrap().to_owned();
+            let text = text.replace("channel-rust-1.97.0.toml", name.to_str().unwrap());
+            fs::write(copy(other), text).unwrap();
+        }
+        let text = fs::read_to_string(project.join("sysroot.toml")).unwrap();
+        let asked = sandbox.project("q", &text.replace("1.97.0", other));
+        let said = sandbox.run(&asked, &["lock"]).exits(5);
+        for value in ["1.97.0 (e50aa6fba 2026-05-19)", other] {
+            assert!(said.err.contains(value), "{value}: {}", said.err);
+        }
+        assert!(!asked.join("sysroot.lock").exists());
+    }
+    // Nothing of that was kept as what it is not.
+    let kept: Vec<_> = match fs::read_dir(sandbox.cache().join("manifests")) {
+        Ok(entries) => entries.map(|entry| entry.unwrap().file_name()).collect(),
+        Err(_) => Vec::new(),
+    };
+    assert!(kept.is_empty(), "{kept:?}");
+    sandbox.run(&project, &["lock"]).exits(0);
+}
+
+#[test]
+fn case_042_a_checkout_that_calls_one_release_another_is_refused() {
+    let (sandbox, _server, project) = released("2026-05-20");
+    sandbox.run(&project, &["lock"]).exits(0);
+    let text = lock_text(&project);
+    rename_channel(&project, "1.97.0", "1.98.0");
+    // As it is, the lock's path gives it away; then its compiler does.
+    for (own, other) in [
+        ("channel-rust-1.97.0.toml", "channel-rust-1.98.0.toml"),
+        ("1.97.0 (e50aa6fba", "1.98.0 (e50aa6fba"),
+    ] {
+        for command in [&["sync", "--locked"][..], &["verify"], &["lock", "--check"]] {
+            let said = sandbox.run(&project, command).exits(2);
+            let all = format!("{}{}", said.out, said.err);
+            assert!(all.contains(own) && all.contains("1.98.0"), "{all}");
+        }
+        let lock = lock_text(&project);
+        assert!(lock.contains(own), "{lock}");
+        fs::write(project.join("sysroot.lock"), lock.replace(own, other)).unwrap();
+    }
+    // A lock that lies throughout is found by what the server says.
+    let dist = sandbox.path("dist-root/dist");
+    for end in ["", ".sha256"] {
+        let file = |release: &str| dist.join(format!("channel-rust-{release}.toml{end}"));
+        let text = fs::read_to_string(file("1.97.0")).unwrap();
+        let text = text.replace("channel-rust-1.97.0", "channel-rust-1.98.0");
+        fs::write(file("1.98.0"), text).unwrap();
+    }
+    let said = sandbox.run(&project, &["verify", "--upstream"]).exits(5);
+    let both = "of rustc 1.97.0 (e50aa6fba 2026-05-19), lock 1.98.0";
+    assert!(said.out.contains(both), "{}", said.out);
+    assert_ne!(lock_text(&project), text);
 }
 
 #[test]
@@ -130,6 +253,28 @@ fn case_043_mixed_commits_are_refused_by_the_lock_with_both() {
         said.err
     );
     assert!(!project.join("sysroot.lock").exists());
+}
+
+#[test]
+fn case_043_a_tool_of_another_commit_is_refused_by_the_lock_with_both() {
+    let (sandbox, _server) = served();
+    let other = "f".repeat(40);
+    let name = format!("{DATE}/channel-rust-nightly.toml");
+    republish(&sandbox, &name, |text| {
+        let table = text.find("[pkg.clippy-preview]").unwrap();
+        let (head, tail) = text.split_at(table);
+        head.to_owned() + &tail.replacen(super::COMMIT, &other, 1)
+    });
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let said = sandbox.run(&project, &["lock"]).exits(5);
+    for value in ["`clippy-preview`", super::COMMIT, &other] {
+        assert!(said.err.contains(value), "{value}: {}", said.err);
+    }
+    assert!(!project.join("sysroot.lock").exists());
+    // Who does not ask for the tool is not concerned.
+    let text = manifest(&[THUMB]).replace("\"clippy\"", "");
+    let without = sandbox.project("q", &text);
+    sandbox.run(&without, &["lock"]).exits(0);
 }
 
 #[test]

@@ -277,6 +277,66 @@ fn case_158_a_manifest_above_that_another_user_owns_is_refused() {
 }
 
 #[test]
+fn case_158_root_uses_its_own_files_the_sudo_users_and_those_of_its_directory() {
+    let (mut sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let below = project.join("below");
+    fs::create_dir(&below).unwrap();
+    let own = |file: &str, user: u32| {
+        std::os::unix::fs::chown(project.join(file), Some(user), None).unwrap();
+    };
+    sandbox.run(&below, &["lock"]).exits(0);
+    for file in ["sysroot.toml", "sysroot.lock"] {
+        own(file, 4711);
+        for command in [
+            &["lock", "--check"][..],
+            &["sync"],
+            &["run", "true"],
+            &["verify"],
+        ] {
+            sandbox
+                .run(&below, command)
+                .exits(6)
+                .mentions("4711")
+                .mentions(file);
+        }
+        let said = sandbox
+            .run(&below, &["verify", "--format", "json"])
+            .exits(6);
+        assert!(
+            said.out.contains("4711") || said.err.contains("4711"),
+            "{}",
+            said.err
+        );
+        // Where root stands, and where it points to, it was root's choice.
+        sandbox.run(&project, &["lock", "--check"]).exits(0);
+        let named = ["lock", "--check", "--manifest-path", "../sysroot.toml"];
+        sandbox.run(&below, &named).exits(0);
+        // Who became root may use the own files, and nobody else's.
+        for (sudo, code) in [("4711", 0), ("4712", 6), ("x", 6), ("", 6)] {
+            sandbox.set("SUDO_UID", sudo);
+            sandbox.run(&below, &["lock", "--check"]).exits(code);
+        }
+        sandbox.set("SUDO_UID", "");
+        own(file, 0);
+    }
+    // The variable says nothing to a user who is not root.
+    own("sysroot.toml", 4711);
+    let binary = sandbox.path("sysroot");
+    fs::copy(env!("CARGO_BIN_EXE_sysroot"), &binary).unwrap();
+    let script = "chmod 755 \"$0\" . .. ; cd below && SUDO_UID=4711 exec setpriv --reuid 4712 \
+                  --clear-groups \"$1\" lock --check";
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", script])
+        .arg(sandbox.path("."))
+        .arg(&binary);
+    command.env_clear().envs(&sandbox.env).current_dir(&project);
+    command.env("SYSROOT_CACHE_DIR", "/nonexistent/cache");
+    said(&mut command).exits(6).mentions("4711");
+}
+
+#[test]
 fn case_100_equal_process_numbers_decide_nothing() {
     let (sandbox, server) = served();
     let projects: Vec<_> = (0..4)

@@ -204,6 +204,121 @@ fn under_require_a_lock_is_proved_before_anything_is_downloaded() {
 }
 
 #[test]
+fn case_042_under_require_what_is_signed_is_signed_as_the_channel_asked_for() {
+    let (mut sandbox, _server, key, project) = signed();
+    configure(&mut sandbox, "require", &[&key.public_asc()]);
+    // A mirror answers for a release with a nightly, signature and all.
+    let dist = sandbox.path("dist-root/dist");
+    let release = dist.join("channel-rust-1.96.0.toml");
+    fs::copy(dist.join(DATE).join("channel-rust-nightly.toml"), &release).unwrap();
+    fs::copy(asc(&sandbox), dist.join("channel-rust-1.96.0.toml.asc")).unwrap();
+    let sum = sysroot::types::Sha256::of(&manifest_bytes(&sandbox)).to_hex();
+    let sum = format!("{sum}  channel-rust-1.96.0.toml\n");
+    fs::write(dist.join("channel-rust-1.96.0.toml.sha256"), sum).unwrap();
+    let text = manifest(&[THUMB]);
+    let asked = sandbox.project("q", &text.replace(&format!("nightly-{DATE}"), "1.96.0"));
+    sandbox
+        .run(&asked, &["lock"])
+        .exits(5)
+        .mentions("1.97.0-nightly (e50aa6fba")
+        .mentions("`1.96.0` was asked for");
+    // A checkout brings a lock along that says the same, and lies about the rest.
+    sandbox.run(&project, &["lock"]).exits(0);
+    let lock = lock_text(&project)
+        .replace(
+            &format!("dist/{DATE}/channel-rust-nightly.toml"),
+            "dist/channel-rust-1.96.0.toml",
+        )
+        .replace(&format!("nightly-{DATE}"), "1.96.0")
+        .replace("1.97.0-nightly (", "1.96.0 (");
+    fs::write(asked.join("sysroot.lock"), &lock).unwrap();
+    let code = sandbox.run(&asked, &["sync", "--locked"]).code;
+    assert!(matches!(code, 5 | 6), "{code}");
+    assert!(!asked.join(".sysroot/bin").exists());
+    let said = sandbox.run(&asked, &["verify", "--upstream"]).exits(5);
+    assert!(
+        said.out
+            .contains("channel manifest of rustc 1.97.0-nightly"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn case_042_a_hostile_lock_puts_nothing_under_another_channels_name() {
+    let (mut sandbox, server, key, honest) = signed();
+    // The server has an older, validly signed manifest at another path.
+    let dist = sandbox.path("dist-root/dist");
+    let day = dist.join(DATE).join("channel-rust-nightly.toml");
+    let older = fs::read_to_string(&day)
+        .unwrap()
+        .replace(&format!("date = \"{DATE}\""), "date = \"2026-05-19\"");
+    fs::create_dir(dist.join("2026-05-19")).unwrap();
+    let other = dist.join("2026-05-19/channel-rust-nightly.toml");
+    fs::write(&other, &older).unwrap();
+    let beside = |end: &str| dist.join(format!("2026-05-19/channel-rust-nightly.toml{end}"));
+    fs::write(beside(".asc"), key.sign(older.as_bytes())).unwrap();
+    let sum = sysroot::types::Sha256::of(older.as_bytes()).to_hex();
+    fs::write(
+        beside(".sha256"),
+        format!("{sum}  channel-rust-nightly.toml\n"),
+    )
+    .unwrap();
+    // The hostile checkout's lock asks for that one in the name of the day.
+    sandbox.run(&honest, &["lock"]).exits(0);
+    let hostile = sandbox.project("hostile", &manifest(&[THUMB]));
+    let lock = lock_text(&honest).replace(
+        &format!("dist/{DATE}/channel-rust-nightly.toml"),
+        "dist/2026-05-19/channel-rust-nightly.toml",
+    );
+    fs::write(hostile.join("sysroot.lock"), lock).unwrap();
+    fs::remove_dir_all(sandbox.cache().join("manifests")).unwrap();
+    fs::remove_file(honest.join("sysroot.lock")).unwrap();
+    configure(&mut sandbox, "require", &[&key.public_asc()]);
+    let asked = server.requests().len();
+    sandbox.run(&hostile, &["sync", "--locked"]).exits(2);
+    sandbox.run(&hostile, &["verify", "--upstream"]).exits(2);
+    assert_eq!(
+        server.requests().len(),
+        asked,
+        "the lock chose what is asked"
+    );
+    assert!(!sandbox.cache().join("manifests").exists());
+    sandbox.run(&honest, &["lock"]).exits(0);
+    assert!(lock_text(&honest).contains(&format!("date = \"{DATE}\"")));
+}
+
+#[test]
+fn case_042_what_a_mirror_lies_about_is_not_kept_for_the_next_project() {
+    let (mut sandbox, server, key, project) = signed();
+    sandbox.run(&project, &["lock"]).exits(0);
+    configure(&mut sandbox, "require", &[&key.public_asc()]);
+    fs::remove_dir_all(sandbox.cache().join("manifests")).unwrap();
+    // While a lock is proved, the mirror answers with another day, signed.
+    let path = sandbox.path(&format!("dist-root/dist/{DATE}/channel-rust-nightly.toml"));
+    let sum = path.with_file_name("channel-rust-nightly.toml.sha256");
+    let before = [&path, &sum, &asc(&sandbox)].map(|file| fs::read(file).unwrap());
+    let other = fs::read_to_string(&path)
+        .unwrap()
+        .replace(&format!("date = \"{DATE}\""), "date = \"2026-05-19\"");
+    fs::write(&path, &other).unwrap();
+    let hash = sysroot::types::Sha256::of(other.as_bytes()).to_hex();
+    fs::write(&sum, format!("{hash}  channel-rust-nightly.toml\n")).unwrap();
+    fs::write(asc(&sandbox), key.sign(other.as_bytes())).unwrap();
+    sandbox.run(&project, &["sync", "--locked"]).exits(5);
+    assert!(!sandbox.cache().join("manifests").exists());
+    // The honest server is asked again, and believed.
+    for (file, bytes) in [&path, &sum, &asc(&sandbox)].iter().zip(before) {
+        fs::write(file, bytes).unwrap();
+    }
+    let asked = server.requests().len();
+    let next = sandbox.project("next", &manifest(&[THUMB]));
+    sandbox.run(&next, &["lock"]).exits(0);
+    assert!(server.requests().len() > asked);
+    assert_eq!(lock_text(&next), lock_text(&project));
+}
+
+#[test]
 fn case_048_each_bad_signature_has_its_own_message_and_writes_no_lock() {
     let (mut sandbox, _server, key, project) = signed();
     let data = manifest_bytes(&sandbox);
@@ -355,6 +470,137 @@ fn upstream_is_compared_with_the_lock_by_both_values() {
     assert!(said.out.contains(", lock dist/"), "{}", said.out);
     // Offline nothing of that is known.
     sandbox.run(&project, &["verify"]).exits(0);
+}
+
+/// Published anew with other bytes and the same facts.
+fn reworded(sandbox: &Sandbox) -> String {
+    let path = sandbox.path(&format!("dist-root/dist/{DATE}/channel-rust-nightly.toml"));
+    let text = fs::read_to_string(&path).unwrap() + "\n# again\n";
+    fs::write(&path, &text).unwrap();
+    let sum = sysroot::types::Sha256::of(text.as_bytes()).to_hex();
+    let line = format!("{sum}  channel-rust-nightly.toml\n");
+    fs::write(
+        path.with_file_name("channel-rust-nightly.toml.sha256"),
+        line,
+    )
+    .unwrap();
+    text
+}
+
+#[test]
+fn case_048_upstreams_signature_does_not_make_the_locks_own_a_good_one() {
+    let (mut sandbox, _server, key, project) = signed();
+    sandbox.run(&project, &["lock"]).exits(0);
+    let text = lock_text(&project);
+    let upstream =
+        |sandbox: &Sandbox| verdict(&sandbox.run(&project, &["--json", "verify", "--upstream"]));
+    let (good, found) = upstream(&sandbox);
+    assert_eq!(good, "good", "{found}");
+    // The lock's own signature was changed, and the server's is fine.
+    let at = text.find("signature = \"").unwrap() + 100;
+    let mut changed = text.clone();
+    let digit = if &text[at..=at] == "A" { "B" } else { "A" };
+    changed.replace_range(at..=at, digit);
+    fs::write(project.join("sysroot.lock"), changed).unwrap();
+    sandbox
+        .run(&project, &["verify", "--upstream"])
+        .exits(6)
+        .mentions("signature is refused");
+    fs::write(project.join("sysroot.lock"), &text).unwrap();
+    // Another trusted key signed the same bytes since.
+    let second = TestKey::new(9);
+    configure(
+        &mut sandbox,
+        "prefer",
+        &[&key.public_asc(), &second.public_asc()],
+    );
+    fs::write(asc(&sandbox), second.sign(&manifest_bytes(&sandbox))).unwrap();
+    let said = sandbox.run(&project, &["verify", "--upstream"]).exits(6);
+    for fingerprint in [key.fingerprint(), second.fingerprint()] {
+        assert!(said.out.contains(&fingerprint), "{}", said.out);
+    }
+    sandbox.run(&project, &["verify"]).exits(0);
+}
+
+#[test]
+fn case_048_a_signed_lock_that_nothing_proves_does_not_read_as_proved() {
+    let (mut sandbox, _server, key, project) = signed();
+    sandbox.run(&project, &["lock"]).exits(0);
+    let again = reworded(&sandbox);
+    fs::remove_file(asc(&sandbox)).unwrap();
+    let verify = ["--json", "verify", "--upstream"];
+    // What is signed is still cached; then it is nowhere.
+    let (good, found) = verdict(&sandbox.run(&project, &verify).exits(0));
+    assert_eq!(good, "good", "{found}");
+    fs::remove_dir_all(sandbox.cache().join("manifests")).unwrap();
+    let (not, found) = verdict(&sandbox.run(&project, &verify).exits(0));
+    assert_eq!(not, "not judged", "{found}");
+    assert!(found.contains("is not checked"), "{found}");
+    for flags in [
+        &["verify", "--upstream", "--require-signature"][..],
+        &["sync", "--locked"],
+    ] {
+        configure(&mut sandbox, "require", &[&key.public_asc()]);
+        sandbox
+            .run(&project, flags)
+            .exits(6)
+            .mentions("other bytes");
+    }
+    // Signed by the same key, the other bytes prove what the lock says.
+    fs::write(asc(&sandbox), key.sign(again.as_bytes())).unwrap();
+    let (good, found) = verdict(&sandbox.run(&project, &verify).exits(0));
+    assert_eq!(good, "good", "{found}");
+    assert!(found.contains("is not checked"), "{found}");
+}
+
+#[test]
+fn case_048_an_output_from_before_a_signature_was_required_is_not_up_to_date() {
+    let (mut sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    sandbox
+        .run(&project, &["sync"])
+        .exits(0)
+        .mentions("up to date");
+    configure(&mut sandbox, "require", &[]);
+    for command in [
+        &["sync"][..],
+        &["sync", "--locked"],
+        &["sync", "--check"],
+        &["run", "true"],
+    ] {
+        sandbox.run(&project, command).exits(6).mentions("require");
+    }
+    configure(&mut sandbox, "prefer", &[]);
+    sandbox.run(&project, &["run", "true"]).exits(0);
+}
+
+#[test]
+fn case_145_a_merge_conflict_is_no_way_from_signed_to_unsigned() {
+    let (sandbox, _server, key, project) = signed();
+    sandbox.run(&project, &["lock"]).exits(0);
+    let signed = lock_text(&project);
+    fs::remove_file(asc(&sandbox)).unwrap();
+    dist(&sandbox, Release::nightly(DATE).packages(packages("b")));
+    let unsigned = ["lock", "--refresh", "--allow-unsigned"];
+    sandbox.run(&project, &unsigned).exits(0);
+    let other = lock_text(&project);
+    for (ours, theirs) in [(&signed, &other), (&other, &signed)] {
+        let text = format!("<<<<<<< ours\n{ours}=======\n{theirs}>>>>>>> theirs\n");
+        fs::write(project.join("sysroot.lock"), &text).unwrap();
+        for command in [&["lock"][..], &["lock", "--refresh"], &["sync"]] {
+            let said = sandbox.run(&project, command);
+            assert_ne!(said.code, 0, "{command:?}");
+            if command[0] == "lock" {
+                said.exits(6)
+                    .mentions("--allow-unsigned")
+                    .mentions(&key.fingerprint());
+            }
+            assert_eq!(lock_text(&project), text);
+        }
+        sandbox.run(&project, &unsigned).exits(0);
+        assert!(lock_text(&project).contains("\nsignature = \"none\"\n"));
+    }
 }
 
 #[test]
