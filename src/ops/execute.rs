@@ -295,7 +295,7 @@ impl Run<'_> {
         let file = mirrors.download(&request, &partial, &|bytes| task.progress(bytes))?;
         task.finish();
         let task = Task::start(cx, id.to_string(), Stage::Unpack);
-        let staging = store.stage()?;
+        let staging = store.stage(cx.observer, cx.cancel)?;
         let listing =
             unpack(file, format, id, staging.path(), &Limits::default()).map_err(|source| {
                 OpsError::Archive {
@@ -325,7 +325,7 @@ impl Run<'_> {
             });
         }
         let (_assembled, toolchain) = self.toolchain()?;
-        let work = self.store.stage()?;
+        let work = self.store.stage(self.cx.observer, self.cx.cancel)?;
         let builder = self.builder(toolchain, builds.len(), &work)?;
         let failures = Failures::new(self.cx);
         let results: Vec<_> = std::thread::scope(|scope| {
@@ -380,7 +380,7 @@ impl Run<'_> {
             system::check(&toolchain, self.lock)?;
             return Ok((None, toolchain));
         };
-        let staging = self.store.stage()?;
+        let staging = self.store.stage(self.cx.observer, self.cx.cancel)?;
         let mut trees = Vec::new();
         for name in TOOLCHAIN_COMPONENTS {
             trees.push(self.stored(name, Some(self.host))?);
@@ -445,7 +445,7 @@ impl Run<'_> {
         if let Some(tree) = store.recipe(build.key).map(|r| r.tree).filter(usable) {
             return Ok(tree);
         }
-        let staging = store.stage()?;
+        let staging = store.stage(cx.observer, cx.cancel)?;
         let listing = self.compile(builder, &build.target, build.key, staging.path())?;
         if let Some(expected) = build.pin.filter(|pin| *pin != listing.digest()) {
             let built = Built {

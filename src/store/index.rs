@@ -190,7 +190,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("cache")).unwrap();
         let tree = |name: &str| {
-            let staging = store.stage().unwrap();
+            let staging = store
+                .stage(&crate::events::Silent, &crate::events::Cancel::default())
+                .unwrap();
             fs::write_new(&staging.path().join(name), name.as_bytes()).unwrap();
             let hash = blake3::hash(name.as_bytes());
             let text = format!(
