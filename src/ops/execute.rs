@@ -447,16 +447,21 @@ impl Run<'_> {
         }
         let staging = store.stage(cx.observer, cx.cancel)?;
         let listing = self.compile(builder, &build.target, build.key, staging.path())?;
+        let built = |expected| Built {
+            target: &build.target,
+            key: build.key,
+            expected,
+            staging: &staging,
+            listing: &listing,
+        };
         if let Some(expected) = build.pin.filter(|pin| *pin != listing.digest()) {
-            let built = Built {
-                target: &build.target,
-                key: build.key,
-                expected,
-                staging: &staging,
-                listing: &listing,
-            };
-            let mismatch = differ::keep(cx, store, &built)?;
+            let mismatch = differ::keep(cx, store, &built(expected))?;
             return Err(OpsError::NotReproducible(Box::new(mismatch)));
+        }
+        if let Some(before) = store.recorded_tree(build.key)
+            && before != listing.digest()
+        {
+            differ::warn(cx, store, &built(before));
         }
         let rustc = &builder.toolchain().version.first_line;
         self.publish(&staging, &listing, &build.target, build.key, rustc)

@@ -122,6 +122,12 @@ impl Store {
             .filter(|record| record.key == key && self.has_tree(record.tree))
     }
 
+    /// The tree that a recipe gave last, also if it is not in the store any more.
+    pub fn recorded_tree(&self, key: RecipeKey) -> Option<TreeDigest> {
+        let record = read::<RecipeRecord>(&self.layout().recipe(key))?;
+        (record.key == key).then_some(record.tree)
+    }
+
     /// Records the tree of a recipe; the tree must be published.
     pub fn record_recipe(&self, record: &RecipeRecord) -> Result<()> {
         write(self, &self.layout().recipe(record.key), record)

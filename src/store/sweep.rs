@@ -56,10 +56,10 @@ impl Store {
         let kept = self.take_kept(&kept, &mut swept);
         drop(alone);
         self.sweep_leftovers(&slow, &mut swept);
-        if let Some((staging, bytes)) = kept? {
-            if swept.note(fs::remove_dir_all(staging.path()).map_err(Into::into)) {
-                swept.bytes += bytes;
-            }
+        if let Some((staging, bytes)) = kept?
+            && swept.note(fs::remove_dir_all(staging.path()).map_err(Into::into))
+        {
+            swept.bytes += bytes;
         }
         if let Some(trash) = moved? {
             for (tree, bytes) in trash.trees {

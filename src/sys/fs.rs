@@ -825,6 +825,10 @@ fn rename_once(from: &Path, to: &Path) -> io::Result<Renamed> {
 /// Exchanges two existing names in one step. `Ok(false)`: this file system
 /// cannot, and nothing was changed.
 pub fn exchange(a: &Path, b: &Path) -> Result<bool> {
+    #[cfg(feature = "fault-injection")]
+    if super::fault::lacks_exchange() {
+        return Ok(false);
+    }
     call("exchange", b, || {
         #[cfg(target_os = "linux")]
         {
