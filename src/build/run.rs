@@ -1,7 +1,7 @@
 //! One cargo from start to end: its messages, its log, its death.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -45,8 +45,9 @@ pub(super) fn run(
         program: builder.toolchain.cargo.clone(),
         source,
     };
-    fs::remove_file(log)?;
-    let mut log_file = fs::create_new(log)?;
+    // Two builds of one target may run at once (`verify --rebuild` beside
+    // `lock --repin`): each has a log of its own, and the last one the name.
+    let mut log_file = fs::create_over(log)?;
     let errors = fs::at("write", log, log_file.try_clone())?;
     command
         .stdin(Stdio::null())
@@ -62,7 +63,7 @@ pub(super) fn run(
     }
     let message = match heard.first_error {
         Some(message) => message,
-        None => tail(&fs::read(log, LOG_LIMIT)?),
+        None => tail(&fs::at("read", log, written(&mut log_file))?),
     };
     Err(BuildError::Compile {
         target: job.target.clone(),
@@ -70,6 +71,14 @@ pub(super) fn run(
         message,
         log: log.to_owned(),
     })
+}
+
+/// The start of what was written to a log.
+fn written(log: &mut File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    log.rewind()?;
+    log.take(LOG_LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Takes messages until cargo closes its output or somebody stops the work.

@@ -439,8 +439,12 @@ fn swap(staged: &Path, place: &Path) -> Result<()> {
     // Without the exchange call there is a moment without the name.
     let aside = staged.with_extension("old");
     fs::rename(place, &aside)?;
-    fs::rename(staged, place)?;
-    Ok(())
+    let swapped = fs::rename(staged, place);
+    if swapped.is_err() {
+        // The error to tell is the first one.
+        let _ = fs::rename(&aside, place);
+    }
+    Ok(swapped?)
 }
 
 fn remove(path: &Path) -> Result<()> {

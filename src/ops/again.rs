@@ -114,7 +114,7 @@ pub(super) fn compile(
 }
 
 fn one(run: &Run<'_>, builder: &Builder<'_>, again: &Again) -> Result<Compiled, OpsError> {
-    let staging = run.store.stage()?;
+    let staging = run.store.stage(run.cx.observer, run.cx.cancel)?;
     let listing = run.compile(builder, &again.target, again.key, staging.path())?;
     Ok(Compiled {
         staging,

@@ -71,6 +71,13 @@ pub fn check_store(cx: &Context<'_>, repair: bool) -> Result<StoreCheck, OpsErro
     cx.cancel.check()?;
     let names = names_of(&store)?;
     for (tree, result) in results {
+        // While it was read, a collector that had begun before us may have taken
+        // it away, or somebody made a damaged one anew.
+        let result = match result {
+            Err(_) if is_gone(&store, tree) => continue,
+            Err(_) => read_tree(&store, tree),
+            read => read,
+        };
         check.trees += 1;
         match result {
             Ok((files, bytes)) => {
@@ -102,6 +109,11 @@ pub fn check_store(cx: &Context<'_>, repair: bool) -> Result<StoreCheck, OpsErro
             .retain(|damage| damage.kept.is_some() || read_tree(&store, damage.tree).is_err());
     }
     Ok(check)
+}
+
+/// Whether a tree that was there is not any more.
+fn is_gone(store: &Store, tree: TreeDigest) -> bool {
+    matches!(fs::metadata_if_exists(&store.tree_path(tree)), Ok(None))
 }
 
 /// Reads one tree: number and size of its files, or what is wrong.

@@ -9,6 +9,7 @@ use crate::config::{Age, Collect};
 use crate::events::Event;
 use crate::store::{Attempt, EPOCH_OF_TRUST, GcPlan, Limits, Store, StoreError, Swept};
 use crate::sys::fs;
+use crate::sys::lock::limit;
 use crate::types::TreeDigest;
 
 /// How long a tree that no project uses stays, unless configured otherwise.
@@ -82,7 +83,7 @@ fn collect(cx: &Context<'_>, limits: &Limits, dry_run: bool) -> Result<GcReport,
             strangers: survey.strangers,
         });
     }
-    let alone = store.wait_alone(WAIT, cx.observer, cx.cancel)?;
+    let alone = store.wait_alone(WAIT.min(limit()), cx.observer, cx.cancel)?;
     let survey = store.survey()?;
     let plan = GcPlan::new(&survey, now, limits);
     let swept = store.sweep(alone, &plan, now, cx.cancel)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, OpsError};
 use crate::diff::{FileChange, compare, first_change};
+use crate::events::Event;
 use crate::store::{Staging, Store};
 use crate::sys::fs;
 use crate::types::{Listing, RecipeKey, RelPath, TreeDigest, Triple};
@@ -82,6 +83,24 @@ pub(super) fn keep(
         difference,
         kept,
     })
+}
+
+/// Warns of a tree that is not the one that its recipe gave before, where no pin
+/// says which is right. It is used all the same, because there is no other.
+pub(super) fn warn(cx: &Context<'_>, store: &Store, built: &Built<'_>) {
+    let found = built.listing.digest();
+    let mismatch = Mismatch {
+        target: built.target.clone(),
+        expected: built.expected,
+        built: found,
+        difference: first_difference(store, built),
+        kept: store.tree_path(found),
+    };
+    cx.observer.event(Event::Warning(format!(
+        "target `{}` was built to another tree than before, and the lock has no pin to say which is \
+         right; the new one is used: {mismatch}",
+        built.target
+    )));
 }
 
 /// Names the first file, and the place in it, as far as the store still knows

@@ -295,7 +295,7 @@ impl Run<'_> {
         let file = mirrors.download(&request, &partial, &|bytes| task.progress(bytes))?;
         task.finish();
         let task = Task::start(cx, id.to_string(), Stage::Unpack);
-        let staging = store.stage()?;
+        let staging = store.stage(cx.observer, cx.cancel)?;
         let listing =
             unpack(file, format, id, staging.path(), &Limits::default()).map_err(|source| {
                 OpsError::Archive {
@@ -325,7 +325,7 @@ impl Run<'_> {
             });
         }
         let (_assembled, toolchain) = self.toolchain()?;
-        let work = self.store.stage()?;
+        let work = self.store.stage(self.cx.observer, self.cx.cancel)?;
         let builder = self.builder(toolchain, builds.len(), &work)?;
         let failures = Failures::new(self.cx);
         let results: Vec<_> = std::thread::scope(|scope| {
@@ -380,7 +380,7 @@ impl Run<'_> {
             system::check(&toolchain, self.lock)?;
             return Ok((None, toolchain));
         };
-        let staging = self.store.stage()?;
+        let staging = self.store.stage(self.cx.observer, self.cx.cancel)?;
         let mut trees = Vec::new();
         for name in TOOLCHAIN_COMPONENTS {
             trees.push(self.stored(name, Some(self.host))?);
@@ -445,18 +445,23 @@ impl Run<'_> {
         if let Some(tree) = store.recipe(build.key).map(|r| r.tree).filter(usable) {
             return Ok(tree);
         }
-        let staging = store.stage()?;
+        let staging = store.stage(cx.observer, cx.cancel)?;
         let listing = self.compile(builder, &build.target, build.key, staging.path())?;
+        let built = |expected| Built {
+            target: &build.target,
+            key: build.key,
+            expected,
+            staging: &staging,
+            listing: &listing,
+        };
         if let Some(expected) = build.pin.filter(|pin| *pin != listing.digest()) {
-            let built = Built {
-                target: &build.target,
-                key: build.key,
-                expected,
-                staging: &staging,
-                listing: &listing,
-            };
-            let mismatch = differ::keep(cx, store, &built)?;
+            let mismatch = differ::keep(cx, store, &built(expected))?;
             return Err(OpsError::NotReproducible(Box::new(mismatch)));
+        }
+        if let Some(before) = store.recorded_tree(build.key)
+            && before != listing.digest()
+        {
+            differ::warn(cx, store, &built(before));
         }
         let rustc = &builder.toolchain().version.first_line;
         self.publish(&staging, &listing, &build.target, build.key, rustc)

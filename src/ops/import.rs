@@ -153,7 +153,7 @@ fn unpack(
             pack::skip_next(input, &limits).map_err(Stop::Pack)?;
             continue;
         }
-        let staging = store.stage()?;
+        let staging = store.stage(cx.observer, cx.cancel)?;
         let listing = pack::read_next(input, *tree, &limits, staging.path());
         let listing = listing.map_err(Stop::Pack)?;
         store.publish(&staging, &listing)?;

@@ -201,7 +201,7 @@ fn compile_again(
     }
     let targets = compiled_targets(run, Some(targets));
     fetch_inputs(run, &targets)?;
-    let work = run.store.stage()?;
+    let work = run.store.stage(run.cx.observer, run.cx.cancel)?;
     let how = How {
         jobs: run.cx.settings.jobs,
         work: work.path().to_owned(),

@@ -81,6 +81,8 @@ pub fn push(
     }
     let host = sync::host(cx, &file.lock)?;
     let store = cx.store()?;
+    // Until the last tree is sent: what was found must still be there then.
+    let _using = store.begin_use(cx.observer, cx.cancel)?;
     let mut report = PushReport::default();
     let mut parcels = compiled(&store, &file.lock, &host, options, &mut report.missing);
     if options.components {
@@ -165,7 +167,7 @@ impl Parcel {
         let packed = if let Some(packed) = self.packed.take() {
             packed
         } else {
-            let staging = store.stage()?;
+            let staging = store.stage(cx.observer, cx.cancel)?;
             let listing = store.listing(self.tree).map_err(RemoteError::Listing)?;
             let place = store.tree_path(self.tree);
             let path = staging.path().join("blob");

@@ -106,7 +106,7 @@ fn judge_all(run: &Run<'_>, known: &[(Again, TreeDigest)]) -> Result<Vec<Finding
         );
         return Ok(vec![Finding::bad(Class::CheckFailed, lines)]);
     }
-    let staging = run.store.stage()?;
+    let staging = run.store.stage(run.cx.observer, run.cx.cancel)?;
     let how = How {
         jobs: other_count(run.cx.settings.jobs),
         work: staging.path().join(ELSEWHERE),

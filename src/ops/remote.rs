@@ -131,6 +131,8 @@ pub fn pull(
     }
     let host = sync::host(cx, &file.lock)?;
     let store = cx.store()?;
+    // Until the records are written of the trees that came.
+    let _using = store.begin_use(cx.observer, cx.cancel)?;
     let remotes = cx.remotes(Patience::Asked);
     let mut report = PullReport::default();
     let targets = options.targets.as_ref();

@@ -138,7 +138,7 @@ impl<'a> Remotes<'a> {
         if !self.accepts(member, &record, wanted) {
             return Ok(None);
         }
-        let blobs = store.stage()?;
+        let blobs = store.stage(self.around.observer, self.around.cancel)?;
         let mut blob = Incoming::create(&blobs.path().join("blob"), progress)?;
         if !transport.get_blob(&record.blob.into(), &mut blob)? {
             let what = wanted.subject.label();
@@ -148,7 +148,7 @@ impl<'a> Remotes<'a> {
             );
             return Ok(None);
         }
-        let staging = store.stage()?;
+        let staging = store.stage(self.around.observer, self.around.cancel)?;
         let listing = self.unpack(&member.remote, &record, blob, &staging)?;
         Ok(Some(Found {
             staging,

@@ -43,7 +43,7 @@ mod tests {
         let store = Store::open(&dir.path().join("cache")).unwrap();
         let key = RecipeKey::from_bytes([3; 32]);
         let keep = |name: &str| {
-            let staging = store.stage().unwrap();
+            let staging = store.stage(&Silent, &Cancel::default()).unwrap();
             fs::write_new(&staging.path().join(name), b"x").unwrap();
             let hash = blake3::hash(b"x").to_hex();
             let text = format!("sysroot-tree-v1\n- 1 {hash} {name}\n");

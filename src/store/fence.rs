@@ -8,12 +8,14 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Result, Store, StoreError};
 use crate::events::{Cancel, Event, Observer};
 use crate::sys::fs;
-use crate::sys::lock::{GIVE_UP_AFTER, Patience};
+use crate::sys::lock::{Patience, is_still_at, leave_note, limit, note};
 
 /// The lock's name below `locks/`. It is never removed.
 pub(super) const NAME: &str = "use";
@@ -50,37 +52,43 @@ impl Store {
     /// where there are none, and what vanishes from a cache that only others
     /// write to is noticed when it is read.
     pub fn begin_use(&self, observer: &dyn Observer, cancel: &Cancel) -> Result<InUse> {
-        let mut patience = Patience::new(GIVE_UP_AFTER);
-        let Some(file) = self.open_fence(true)? else {
-            return Ok(InUse { _file: None });
-        };
+        let mut patience = Patience::new(limit());
+        let path = self.fence();
         loop {
-            match fs::try_lock_shared(&file, &self.fence()) {
-                Ok(true) => return Ok(InUse { _file: Some(file) }),
-                Ok(false) => {}
+            let Some(Opened { mut file, .. }) = self.open_fence(true)? else {
+                return Ok(InUse { _file: None });
+            };
+            let holder = match fs::try_lock_shared(&file, &path) {
+                Ok(true) if is_still_at(&file, &path) => return Ok(InUse { _file: Some(file) }),
+                // Removed between open and lock: once more, with the new one.
+                Ok(true) => "a cleaner".to_owned(),
+                Ok(false) => note(&mut file).unwrap_or("a process that collects garbage".into()),
                 Err(e) => {
-                    observer.event(Event::Warning(format!(
-                        "the cache is used without file locks ({}): work may be done twice, and \
-                         nothing is collected",
-                        e.source
-                    )));
+                    static TOLD: AtomicBool = AtomicBool::new(false);
+                    if !TOLD.swap(true, Ordering::Relaxed) {
+                        observer.event(Event::Warning(format!(
+                            "the cache is used without file locks ({}): work may be done twice, \
+                             and nothing is collected",
+                            e.source
+                        )));
+                    }
                     return Ok(InUse { _file: None });
                 }
-            }
-            let holder = "a process that collects garbage".to_owned();
-            patience.turn(WHAT, holder, observer, cancel)?;
+            };
+            patience.turn(WHAT, &|| holder.clone(), observer, cancel)?;
         }
     }
 
     /// The lock's file.
-    fn fence(&self) -> std::path::PathBuf {
+    fn fence(&self) -> PathBuf {
         self.layout().locks().join(NAME)
     }
 
     /// Like [`Store::begin_use`] for those who only look: makes no lock where
     /// there is none yet, says nothing, and does not wait for a collector.
     pub fn look(&self) -> InUse {
-        let file = self.open_fence(false).ok().flatten();
+        let opened = self.open_fence(false).ok().flatten();
+        let file = opened.map(|opened| opened.file);
         InUse {
             _file: file.filter(|file| fs::try_lock_shared(file, &self.fence()).unwrap_or(false)),
         }
@@ -101,12 +109,24 @@ impl Store {
         if !fs::is_writable(self.layout().root()) {
             return Err(read_only());
         }
-        let file = self.open_fence(true)?.ok_or_else(read_only)?;
-        match fs::try_lock(&file, &self.fence()) {
-            Ok(true) => Ok(Attempt::Alone(Alone { _file: file })),
-            Ok(false) => Ok(Attempt::Busy),
-            Err(e) => Err(no_locks(e.source.to_string())),
+        let Opened { file, made } = self.open_fence(true)?.ok_or_else(read_only)?;
+        let path = self.fence();
+        match fs::try_lock(&file, &path) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Attempt::Busy),
+            Err(e) => return Err(no_locks(e.source.to_string())),
         }
+        // The lock is made by the first use of a store. One that is missing
+        // beside trees was deleted, maybe under somebody who holds it: such a
+        // one cannot be seen by the new lock, but mostly by what he stages.
+        let is_lost = made && !fs::list(&self.layout().trees())?.is_empty();
+        if is_lost || !is_still_at(&file, &path) || self.is_staging()? {
+            return Ok(Attempt::Busy);
+        }
+        if let Ok(mut file) = self.open_lock_file(&path) {
+            leave_note(&mut file, &path, "collecting garbage");
+        }
+        Ok(Attempt::Alone(Alone { _file: file }))
     }
 
     /// Waits until nobody else uses the store, at most for so long.
@@ -117,34 +137,50 @@ impl Store {
         cancel: &Cancel,
     ) -> Result<Alone> {
         let mut patience = Patience::new(limit);
+        let holder = || match self.one_at_work() {
+            Some(note) => note,
+            None => "projects that are being synchronised".to_owned(),
+        };
         loop {
             match self.try_alone()? {
                 Attempt::Alone(alone) => return Ok(alone),
-                Attempt::Busy => {
-                    let holder = "projects that are being synchronised".to_owned();
-                    patience.turn(WHAT, holder, observer, cancel)?;
-                }
+                Attempt::Busy => patience.turn(WHAT, &holder, observer, cancel)?,
             }
         }
     }
 
+    /// Who holds the lock of an object now, and for what: one of those for whom
+    /// a collector waits.
+    fn one_at_work(&self) -> Option<String> {
+        let dir = self.layout().locks();
+        let names = fs::list(&dir).ok()?;
+        let mut others = names.iter().filter(|name| *name != NAME);
+        others.find_map(|name| {
+            let path = dir.join(name);
+            let mut file = fs::open_no_follow(&path).ok()?;
+            match fs::try_lock_shared(&file, &path) {
+                Ok(false) => note(&mut file),
+                Ok(true) | Err(_) => None,
+            }
+        })
+    }
+
     /// The lock's file; `None` where there is none and none can be made, or
     /// where it cannot be opened.
-    fn open_fence(&self, make: bool) -> Result<Option<File>> {
+    fn open_fence(&self, make: bool) -> Result<Option<Opened>> {
         let path = self.fence();
         let opened = fs::open_no_follow(&path);
-        let made = match opened {
-            Err(e) if e.source.kind() == ErrorKind::NotFound && make => {
-                match self.make_dir(&self.layout().locks()) {
-                    Ok(()) => self.open_lock_file(&path),
-                    Err(StoreError::Fs(e)) => Err(e),
-                    Err(e) => return Err(e),
-                }
-            }
+        let made = matches!(&opened, Err(e) if e.source.kind() == ErrorKind::NotFound);
+        let opened = match opened {
+            Err(_) if made && make => match self.make_dir(&self.layout().locks()) {
+                Ok(()) => self.open_lock_file(&path),
+                Err(StoreError::Fs(e)) => Err(e),
+                Err(e) => return Err(e),
+            },
             opened => opened,
         };
-        match made {
-            Ok(file) => Ok(Some(file)),
+        match opened {
+            Ok(file) => Ok(Some(Opened { file, made })),
             Err(e)
                 if matches!(
                     e.source.kind(),
@@ -158,6 +194,13 @@ impl Store {
             Err(e) => Err(e.into()),
         }
     }
+}
+
+/// The lock's file.
+struct Opened {
+    file: File,
+    /// Whether there was none before.
+    made: bool,
 }
 
 #[cfg(test)]

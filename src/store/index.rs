@@ -122,6 +122,12 @@ impl Store {
             .filter(|record| record.key == key && self.has_tree(record.tree))
     }
 
+    /// The tree that a recipe gave last, also if it is not in the store any more.
+    pub fn recorded_tree(&self, key: RecipeKey) -> Option<TreeDigest> {
+        let record = read::<RecipeRecord>(&self.layout().recipe(key))?;
+        (record.key == key).then_some(record.tree)
+    }
+
     /// Records the tree of a recipe; the tree must be published.
     pub fn record_recipe(&self, record: &RecipeRecord) -> Result<()> {
         write(self, &self.layout().recipe(record.key), record)
@@ -190,7 +196,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("cache")).unwrap();
         let tree = |name: &str| {
-            let staging = store.stage().unwrap();
+            let staging = store
+                .stage(&crate::events::Silent, &crate::events::Cancel::default())
+                .unwrap();
             fs::write_new(&staging.path().join(name), name.as_bytes()).unwrap();
             let hash = blake3::hash(name.as_bytes());
             let text = format!(

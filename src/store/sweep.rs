@@ -47,16 +47,20 @@ impl Store {
         }
         let moved = self.take_names(plan, &mut swept, cancel);
         // These have random names, which nobody takes meanwhile.
-        let is_slow = |leftover: &&Leftover| {
-            matches!(
-                leftover.kind,
-                LeftoverKind::Quarantine | LeftoverKind::Staging
-            )
-        };
+        let is_slow = |leftover: &&Leftover| leftover.kind == LeftoverKind::Staging;
         let (slow, quick): (Vec<_>, Vec<_>) = plan.leftovers.iter().partition(is_slow);
+        // These have names that are used again, and take long as well.
+        let is_kept = |leftover: &&Leftover| leftover.kind == LeftoverKind::Quarantine;
+        let (kept, quick): (Vec<_>, Vec<_>) = quick.into_iter().partition(is_kept);
         self.sweep_leftovers(&quick, &mut swept);
+        let kept = self.take_kept(&kept, &mut swept);
         drop(alone);
         self.sweep_leftovers(&slow, &mut swept);
+        if let Some((staging, bytes)) = kept?
+            && swept.note(fs::remove_dir_all(staging.path()).map_err(Into::into))
+        {
+            swept.bytes += bytes;
+        }
         if let Some(trash) = moved? {
             for (tree, bytes) in trash.trees {
                 let removed = fs::remove_dir_all(&trash.staging.path().join(tree.to_hex()));
@@ -119,11 +123,34 @@ impl Store {
         Ok(Some(Trash { staging, trees }))
     }
 
+    /// Moves what was kept for people out of the quarantine, where a build may
+    /// put something of the same name as soon as others work again. Returns
+    /// where it is and its size in bytes.
+    fn take_kept(&self, kept: &[&Leftover], swept: &mut Swept) -> Result<Option<(Staging, u64)>> {
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let staging = self.stage_fenced(None)?;
+        let mut bytes = 0;
+        for (index, leftover) in kept.iter().enumerate() {
+            match fs::rename(&leftover.path, &staging.path().join(index.to_string())) {
+                // Another member's own; he removes it himself.
+                Err(e) if self.group.is_some() && is_denied(&e) => {}
+                moved => {
+                    if swept.note(moved.map_err(Into::into)) {
+                        bytes += leftover.bytes;
+                    }
+                }
+            }
+        }
+        Ok(Some((staging, bytes)))
+    }
+
     fn sweep_leftovers(&self, leftovers: &[&Leftover], swept: &mut Swept) {
         for leftover in leftovers {
             let path = &leftover.path;
             let removed = match leftover.kind {
-                LeftoverKind::Quarantine | LeftoverKind::Staging | LeftoverKind::Log
+                LeftoverKind::Staging | LeftoverKind::Log
                     if path.is_dir() && !path.is_symlink() =>
                 {
                     fs::remove_dir_all(path)

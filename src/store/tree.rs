@@ -6,13 +6,15 @@ use super::fence::InUse;
 use super::sharing::is_denied;
 use super::usage::Usage;
 use super::{Result, Store, StoreError};
-use crate::events::{Cancel, Silent};
+use crate::events::{Cancel, Observer, Silent};
 use crate::sys::fs::{self, Renamed};
-use crate::sys::lock::is_still_at;
+use crate::sys::lock::{is_still_at, note};
 use crate::types::{Listing, TreeDigest};
 
 /// The extension of a staging directory's lock file.
 const LOCK: &str = ".lock";
+/// What a collector writes into the lock of what it is going to remove.
+const TRASH: &str = "trash";
 
 /// The largest listing we read: a million files would be about 160 MB, and
 /// nothing upstream ships has more than some ten thousand.
@@ -71,23 +73,48 @@ impl Store {
     ///
     /// Its lock file comes first, so that there is no moment in which a killed
     /// process leaves a directory that nobody can tell the owner of.
-    pub fn stage(&self) -> Result<Staging> {
-        let using = self.begin_use(&Silent, &Cancel::default())?;
+    pub fn stage(&self, observer: &dyn Observer, cancel: &Cancel) -> Result<Staging> {
+        let using = self.begin_use(observer, cancel)?;
         self.stage_fenced(Some(using))
     }
 
-    /// Makes a staging directory for somebody who is alone, or in use already.
+    /// Whether somebody stages a tree that he is going to publish.
+    pub(super) fn is_staging(&self) -> Result<bool> {
+        let tmp = self.layout().tmp();
+        for name in fs::list(&tmp)? {
+            let path = tmp.join(name);
+            if !path.to_string_lossy().ends_with(LOCK) {
+                continue;
+            }
+            let Ok(mut lock) = fs::open_no_follow(&path) else {
+                continue;
+            };
+            if !fs::try_lock_shared(&lock, &path).unwrap_or(false)
+                && note(&mut lock).as_deref() != Some(TRASH)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes a staging directory for somebody who is in use of the store, or
+    /// alone with it.
     pub(super) fn stage_fenced(&self, using: Option<InUse>) -> Result<Staging> {
         let tmp = self.layout().tmp();
         self.make_dir(&tmp)?;
         loop {
-            let (lock_path, lock) = fs::create_unique(&tmp, "stage-", LOCK, fs::create_new)?;
+            let (lock_path, mut lock) = fs::create_unique(&tmp, "stage-", LOCK, fs::create_new)?;
             // Whoever looks whether it is in use has it for a moment. Where the
             // file system has no locks, nothing is ever swept.
             let _ = fs::lock(&lock, &lock_path);
             if !is_still_at(&lock, &lock_path) {
                 // A sweep came between making and locking it: once more.
                 continue;
+            }
+            if using.is_none() {
+                // Without that the next collector waits for this one's end.
+                let _ = fs::write_all(&mut lock, &lock_path, TRASH.as_bytes());
             }
             let path = lock_path.with_extension("");
             let made = fs::create_private_dir(&path).and_then(|()| fs::open_dir(&path));

@@ -25,7 +25,9 @@
 //! | `%WHAT` | every one that does this, such as `lock` |
 //!
 //! `SYSROOT_FAULT_WAIT` is how many seconds to wait for a lock at most,
-//! `SYSROOT_FAULT_BOOT` what to take for the machine's boot.
+//! `SYSROOT_FAULT_BOOT` what to take for the machine's boot, and
+//! `SYSROOT_FAULT_NO_EXCHANGE` makes the file system one that cannot exchange
+//! two names.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the layer, and its switches are environment variables"
@@ -212,6 +214,11 @@ const TEMPORARY: [&str; 6] = ["stage", ".stage", "tree", ".new", ".incoming", "t
 pub(super) fn wait_limit() -> Option<std::time::Duration> {
     let seconds = std::env::var("SYSROOT_FAULT_WAIT").ok()?.parse().ok()?;
     Some(std::time::Duration::from_secs(seconds))
+}
+
+/// Whether the file system shall be one that cannot exchange two names.
+pub(super) fn lacks_exchange() -> bool {
+    std::env::var_os("SYSROOT_FAULT_NO_EXCHANGE").is_some()
 }
 
 /// What to take for the machine's boot, if a test says so.

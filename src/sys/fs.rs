@@ -413,6 +413,21 @@ pub fn create_new(path: &Path) -> Result<File> {
     call("create", path, || options.open(path))
 }
 
+/// Creates an empty file in place of what has the name now. Whoever writes to
+/// the old one goes on with a file of his own, which has no name any more.
+pub fn create_over(path: &Path) -> Result<File> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let (staged, file) = create_random_beside(path, parent)?;
+    match call("replace", path, || fs::rename(&staged, path)) {
+        Ok(()) => Ok(file),
+        Err(e) => {
+            // The error to tell is the first one.
+            let _ = remove_beside(&staged, path);
+            Err(e)
+        }
+    }
+}
+
 /// Creates a file that must not exist yet, for writing now and for reading
 /// only later: its mode is 0444 or 0555, less the user's mask.
 pub fn create_read_only(path: &Path, executable: bool) -> Result<File> {
@@ -602,15 +617,7 @@ pub fn is_staged(name: &std::ffi::OsStr) -> bool {
 /// An empty file beside another one: under a name of its own if nobody else is
 /// writing there, else under a random one.
 pub(super) fn stage_beside(path: &Path, parent: &Path) -> Result<(PathBuf, File)> {
-    // The whole must fit into a name of 255 bytes; the start is for people.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= 240;
-    let name: String = name
-        .char_indices()
-        .take_while(fits)
-        .map(|(_, c)| c)
-        .collect();
-    let staged = parent.join(format!(".{name}.new"));
+    let staged = parent.join(format!(".{}.new", staged_name(path)));
     // A link, a pipe, or a second name of some file is not ours to write to.
     if let Ok(mut file) = open_or_create(&staged)
         && has_one_name(&file)
@@ -625,7 +632,21 @@ pub(super) fn stage_beside(path: &Path, parent: &Path) -> Result<(PathBuf, File)
             Err(_) => remove_file(&staged)?,
         }
     }
-    create_unique(parent, &format!(".{name}."), "", |staged| {
+    create_random_beside(path, parent)
+}
+
+/// The name of a file as it is part of those beside it: the whole must fit into
+/// 255 bytes, and the start is for people.
+fn staged_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= 240;
+    let fitting = name.char_indices().take_while(fits);
+    fitting.map(|(_, c)| c).collect()
+}
+
+fn create_random_beside(path: &Path, parent: &Path) -> Result<(PathBuf, File)> {
+    let prefix = format!(".{}.", staged_name(path));
+    create_unique(parent, &prefix, "", |staged| {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create_new(true);
         // The staged name is random, so the file names the operation.
@@ -808,6 +829,10 @@ fn rename_once(from: &Path, to: &Path) -> io::Result<Renamed> {
 /// Exchanges two existing names in one step. `Ok(false)`: this file system
 /// cannot, and nothing was changed.
 pub fn exchange(a: &Path, b: &Path) -> Result<bool> {
+    #[cfg(feature = "fault-injection")]
+    if super::fault::lacks_exchange() {
+        return Ok(false);
+    }
     call("exchange", b, || {
         #[cfg(target_os = "linux")]
         {

@@ -96,7 +96,9 @@ pub fn wait(
         cancel.check()?;
         match attempt(wish, open, observer)? {
             Attempt::Held(file) => return Ok(file),
-            Attempt::Busy(holder) => patience.turn(wish.what, holder, observer, cancel)?,
+            Attempt::Busy(holder) => {
+                patience.turn(wish.what, &|| holder.clone(), observer, cancel)?;
+            }
         }
     }
 }
@@ -120,25 +122,26 @@ impl Patience {
         }
     }
 
-    /// Waits a little for `what`, which `holder` has.
+    /// Waits a little for `what`, which `holder` has; that is asked only when
+    /// it is told.
     pub fn turn(
         &mut self,
         what: &str,
-        holder: String,
+        holder: &dyn Fn() -> String,
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<(), LockError> {
         cancel.check()?;
         let (waited, what) = (self.begun.elapsed(), what.to_owned());
         if waited >= self.limit {
-            let seconds = waited.as_secs();
             return Err(LockError::Busy {
                 what,
-                holder,
-                seconds,
+                holder: holder(),
+                seconds: waited.as_secs(),
             });
         }
         if !self.told && waited > TELL_AFTER {
+            let holder = holder();
             observer.event(Event::Waiting { task: what, holder });
             self.told = true;
         }
@@ -147,7 +150,8 @@ impl Patience {
     }
 }
 
-fn limit() -> Duration {
+/// How long to wait for another process that works.
+pub fn limit() -> Duration {
     #[cfg(feature = "fault-injection")]
     if let Some(limit) = super::fault::wait_limit() {
         return limit;
@@ -170,26 +174,33 @@ fn attempt(wish: Wish<'_>, open: Open<'_>, observer: &dyn Observer) -> Result<At
                 // Removed between open and lock: once more.
                 return Ok(Attempt::Busy("a cleaner".to_owned()));
             }
-            let note = format!("process {}, {}", std::process::id(), wish.doing);
-            // Only for people; another user's file may be locked, not written.
-            let _ = fs::clear(&mut file, path)
-                .and_then(|()| fs::write_all(&mut file, path, note.as_bytes()));
+            leave_note(&mut file, path, wish.doing);
             Ok(Attempt::Held(Some(file)))
         }
         Ok(false) => {
-            let mut holder = String::new();
-            let _ = file.rewind();
-            let _ = (&mut file).take(NOTE_LIMIT).read_to_string(&mut holder);
-            if holder.is_empty() {
-                holder.push_str("another process");
-            }
-            Ok(Attempt::Busy(holder.escape_debug().to_string()))
+            let holder = note(&mut file);
+            Ok(Attempt::Busy(holder.unwrap_or("another process".into())))
         }
         Err(e) => {
             tell_once(&e, observer);
             Ok(Attempt::Held(None))
         }
     }
+}
+
+/// Writes into a lock that we hold who we are and what we do. It is only for
+/// people: another user's file may be locked, not written.
+pub fn leave_note(file: &mut File, path: &Path, doing: &str) {
+    let note = format!("process {}, {doing}", std::process::id());
+    let _ = fs::clear(file, path).and_then(|()| fs::write_all(file, path, note.as_bytes()));
+}
+
+/// What the holder of a lock wrote into it; `None` if that is nothing.
+pub fn note(file: &mut File) -> Option<String> {
+    let mut note = String::new();
+    let _ = file.rewind();
+    let _ = file.take(NOTE_LIMIT).read_to_string(&mut note);
+    (!note.is_empty()).then(|| note.escape_debug().to_string())
 }
 
 /// Says that there are no locks, once for a process.

@@ -46,6 +46,7 @@ pub struct Dir(
 #[cfg(unix)]
 impl Dir {
     /// Opens a directory, links followed.
+    #[expect(clippy::disallowed_methods, reason = "opened only to look up names")]
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = lookup_flags();
         let mode = rustix::fs::Mode::empty();
@@ -53,6 +54,7 @@ impl Dir {
     }
 
     /// Opens a directory below this one; a link in its place is an error.
+    #[expect(clippy::disallowed_methods, reason = "opened only to look up names")]
     pub fn below(&self, name: &CStr) -> io::Result<Self> {
         let flags = lookup_flags() | rustix::fs::OFlags::NOFOLLOW;
         let mode = rustix::fs::Mode::empty();

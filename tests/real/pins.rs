@@ -66,6 +66,43 @@ fn case_123_a_build_that_gives_another_tree_is_told_and_not_pinned_anew() {
 }
 
 #[test]
+fn case_123_without_a_pin_a_build_that_differs_from_the_last_one_is_told() {
+    let mut sandbox = Sandbox::new();
+    let fake = Fake::new(&mut sandbox);
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["lock"]).exits(0);
+    let lock = fs::read(project.join("sysroot.lock")).unwrap();
+    let sync = || {
+        let _ = fs::remove_dir_all(project.join(".sysroot/lib/rustlib").join(THUMB));
+        sandbox.run(&project, &["sync", "--locked"]).exits(0)
+    };
+    let trees = || {
+        let trees = fs::read_dir(sandbox.cache().join("trees")).unwrap();
+        let names = trees.map(|tree| tree.unwrap().file_name().into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    sync();
+    let old = trees().remove(0);
+    // The same again is no news.
+    forget_trees(&sandbox);
+    let said = sync();
+    assert!(!said.err.contains("another tree"), "{}", said.err);
+    forget_trees(&sandbox);
+    fake.drift();
+    let said = sync().mentions("another tree than before");
+    let new = trees().remove(0);
+    assert_ne!(old, new);
+    let said = said.mentions(&format!("expected: blake3:{old}"));
+    let said = said.mentions(&format!("computed: blake3:{new}"));
+    said.mentions("first difference: lib/rustlib/thumbv7m-none-eabi/lib/libcore-");
+    // It was told, and is the one to compare with from now on.
+    fake.settle();
+    let said = sync();
+    assert!(!said.err.contains("another tree"), "{}", said.err);
+    assert_eq!(fs::read(project.join("sysroot.lock")).unwrap(), lock);
+}
+
+#[test]
 fn case_123_only_repin_changes_a_pin_and_it_tells_both() {
     let (sandbox, fake, project) = pinned();
     let old = pins(&project).remove(0);

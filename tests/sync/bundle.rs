@@ -21,7 +21,12 @@ fn project(sandbox: &Sandbox, name: &str) -> std::path::PathBuf {
 fn compiled(sandbox: &Sandbox, project: &Path, content: &[u8]) -> TreeDigest {
     let store = Store::open(&sandbox.path("cache")).unwrap();
     let path = format!("lib/rustlib/{RISCV}/lib/libcore-a.rlib");
-    let staging = store.stage().unwrap();
+    let staging = store
+        .stage(
+            &sysroot::events::Silent,
+            &sysroot::events::Cancel::default(),
+        )
+        .unwrap();
     let file = staging.path().join(&path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, content).unwrap();

@@ -160,6 +160,8 @@ fn case_098_dead_staging_goes_live_staging_and_strangers_stay() {
     for stranger in strangers {
         fs::write(sandbox.cache().join(stranger), "mine").unwrap();
     }
+    // Another collector's, which still removes what it took away.
+    fs::write(tmp.join("stage-live.lock"), "trash").unwrap();
     let live = fs::File::open(tmp.join("stage-live.lock")).unwrap();
     live.lock().unwrap();
     let said = sandbox.run(&project, ALL).exits(0);

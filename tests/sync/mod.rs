@@ -19,6 +19,8 @@ mod openpgp;
 mod output;
 mod processes;
 mod provenance;
+#[cfg(feature = "fault-injection")]
+mod races;
 mod read_only;
 mod rest;
 #[cfg(feature = "fault-injection")]

@@ -79,7 +79,7 @@ impl Running {
 
 /// A bed whose compiler waits, with projects that want the same target, and
 /// the toolchain in the cache.
-fn waiting(projects: &[&str]) -> Bed {
+pub(super) fn waiting(projects: &[&str]) -> Bed {
     let sandbox = Sandbox::in_memory();
     let go = sandbox.path("go");
     let bed = Bed::compiling(sandbox, &WAITING.replace("GO", go.to_str().unwrap()));
@@ -90,18 +90,18 @@ fn waiting(projects: &[&str]) -> Bed {
     bed
 }
 
-fn compilations(bed: &Bed) -> usize {
+pub(super) fn compilations(bed: &Bed) -> usize {
     fs::read_to_string(bed.sandbox.path("compiled"))
         .unwrap_or_default()
         .lines()
         .count()
 }
 
-fn go(bed: &Bed) {
+pub(super) fn go(bed: &Bed) {
     fs::write(bed.sandbox.path("go"), "").unwrap();
 }
 
-fn output(bed: &Bed, project: &str) -> BTreeMap<String, (Vec<u8>, bool)> {
+pub(super) fn output(bed: &Bed, project: &str) -> BTreeMap<String, (Vec<u8>, bool)> {
     snapshot(&bed.dir(project).join(".sysroot/lib"))
 }
 
@@ -328,7 +328,7 @@ fn case_108_many_lock_runs_agree() {
     assert_eq!(text, bed.lock_of(DOWNLOADED));
 }
 
-fn is_stopped(child: &Child) -> bool {
+pub(super) fn is_stopped(child: &Child) -> bool {
     let text = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
     text.rsplit(") ")
         .next()

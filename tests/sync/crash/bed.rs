@@ -24,6 +24,8 @@ pub(crate) struct Bed {
     locks: RefCell<BTreeMap<String, String>>,
 }
 
+/// A day whose toolchain has other files everywhere.
+const LATER: &str = "2026-05-21";
 /// A target that is downloaded.
 pub(crate) const DOWNLOADED: &str = "[targets.thumbv7em-none-eabihf]\nstrategy = \"download\"\n";
 /// Another one.
@@ -51,6 +53,7 @@ impl Bed {
         let packages = fake::packages(&sandbox.path("compiled"), &[THUMB, RISCV], extra);
         let tree = DistTree::builder()
             .release(Release::nightly(DATE).packages(packages))
+            .release(Release::nightly(LATER).packages(super::super::packages("b")))
             .write(&packer, &sandbox.path("dist-root"))
             .unwrap();
         let server = FileServer::start(tree.root()).unwrap();
@@ -68,7 +71,16 @@ impl Bed {
     }
 
     pub(crate) fn manifest(targets: &str) -> String {
-        format!("[toolchain]\nchannel = \"nightly-{DATE}\"\nhosts = [\"{HOST}\"]\n{targets}")
+        let (date, targets) = match targets.strip_prefix(LATER) {
+            Some(targets) => (LATER, targets),
+            None => (DATE, targets),
+        };
+        format!("[toolchain]\nchannel = \"nightly-{date}\"\nhosts = [\"{HOST}\"]\n{targets}")
+    }
+
+    /// The same targets on another day.
+    pub(super) fn later(targets: &str) -> String {
+        format!("{LATER}{targets}")
     }
 
     /// The project of this name, which may not exist.
@@ -86,7 +98,8 @@ impl Bed {
     pub(super) fn play(&self, scenario: &Scenario, env: &[(&str, &str)]) -> Said {
         let remote = self.remote(scenario);
         let remote = remote.iter().map(|(name, value)| (*name, value.as_str()));
-        let env: Vec<_> = env.iter().copied().chain(remote).collect();
+        let own = scenario.env.iter().copied();
+        let env: Vec<_> = env.iter().copied().chain(remote).chain(own).collect();
         self.run("p", scenario.arguments, &env)
     }
 

@@ -4,7 +4,10 @@ use std::fs;
 
 use super::bed::{Bed, Observed};
 use super::check;
-use super::scenarios::{BUILD, DOWNLOAD, EVICT, EXPORT, GC, HEAL, LOCK, PUSH, RELINK, Scenario};
+use super::scenarios::{
+    BUILD, DOWNLOAD, EVICT, EXPORT, GC, HARD_LINKS, HEAL, IMPORT, LOCK, NO_EXCHANGE, PULL, PUSH,
+    RELINK, REPAIR, SWITCH, Scenario,
+};
 use crate::support::sandbox::Said;
 
 const EINTR: i32 = 4;
@@ -13,6 +16,26 @@ const ENOSPC: i32 = 28;
 /// The other ways in which a system refuses: ENOMEM, EACCES, EXDEV, ENFILE,
 /// EMFILE, EFBIG, EROFS, EDQUOT.
 const OTHERS: [i32; 8] = [12, 13, 18, 23, 24, 27, 30, 122];
+
+/// Every scenario with the least number of operations that it has. Each is run
+/// with each kind of fault at each of its operations, by the tests below.
+const ALL: [(&Scenario, usize); 15] = [
+    (&DOWNLOAD, 150),
+    (&BUILD, 80),
+    (&LOCK, 8),
+    (&RELINK, 30),
+    (&HEAL, 60),
+    (&GC, 12),
+    (&EVICT, 12),
+    (&PUSH, 12),
+    (&EXPORT, 8),
+    (&IMPORT, 60),
+    (&REPAIR, 8),
+    (&HARD_LINKS, 30),
+    (&SWITCH, 60),
+    (&NO_EXCHANGE, 60),
+    (&PULL, 30),
+];
 
 /// A scenario with its operations, and what it begins and ends with.
 struct Enumerator {
@@ -64,6 +87,9 @@ impl Enumerator {
         }
         check::store(&self.bed.sandbox, fault);
         check::between(&self.bed, self.scenario, (&self.before, &self.want), fault);
+        if self.scenario.switches {
+            check::mix_is_told(&self.bed, &self.want, fault);
+        }
         check::heals(&self.bed, self.scenario, &self.want, fault);
         said
     }
@@ -90,16 +116,9 @@ impl Enumerator {
         }
     }
 
-    /// Each operation with one of the other errors, or with all if
-    /// `SYSROOT_TEST_ALL` is set.
     fn refused_otherwise(&self) {
-        let all = std::env::var_os("SYSROOT_TEST_ALL").is_some();
-        for (index, label) in self.labels.iter().enumerate() {
-            for (nth, errno) in OTHERS.iter().enumerate() {
-                if all || index % OTHERS.len() == nth {
-                    self.strike(&format!("{errno}@{label}"), |code| matches!(code, 0 | 9));
-                }
-            }
+        for errno in OTHERS {
+            self.refused(errno);
         }
     }
 
@@ -132,9 +151,22 @@ impl Enumerator {
     }
 }
 
+/// Lets every scenario but the one of a download suffer a kind of fault; that
+/// one is the longest, and has tests of its own, which run beside these.
+fn others(strike: fn(&Enumerator)) {
+    for (scenario, at_least) in &ALL[1..] {
+        strike(&Enumerator::new(scenario, *at_least));
+    }
+}
+
+fn download() -> Enumerator {
+    let (scenario, at_least) = ALL[0];
+    Enumerator::new(scenario, at_least)
+}
+
 #[test]
 fn case_079_killed_before_every_file_operation_of_a_download() {
-    Enumerator::new(&DOWNLOAD, 150).killed();
+    download().killed();
 }
 
 #[test]
@@ -155,6 +187,7 @@ fn case_080_killed_before_every_file_operation_of_relinking() {
 #[test]
 fn case_080_killed_before_every_file_operation_of_healing() {
     Enumerator::new(&HEAL, 60).killed();
+    Enumerator::new(&REPAIR, 8).killed();
 }
 
 #[test]
@@ -174,58 +207,78 @@ fn case_080_killed_before_every_file_operation_of_export() {
 }
 
 #[test]
-fn case_088_no_space_at_every_file_operation_of_push_and_export() {
-    Enumerator::new(&PUSH, 12).refused(ENOSPC);
-    Enumerator::new(&EXPORT, 8).refused(ENOSPC);
+fn case_080_killed_before_every_file_operation_of_import() {
+    Enumerator::new(&IMPORT, 60).killed();
+}
+
+#[test]
+fn case_080_killed_before_every_file_operation_of_linking_by_hard_links() {
+    Enumerator::new(&HARD_LINKS, 30).killed();
+}
+
+#[test]
+fn case_080_killed_before_every_file_operation_of_a_change_of_the_toolchain() {
+    Enumerator::new(&SWITCH, 60).killed();
+}
+
+#[test]
+fn case_080_killed_before_every_file_operation_of_a_change_without_the_exchange_call() {
+    Enumerator::new(&NO_EXCHANGE, 60).killed();
+}
+
+#[test]
+fn case_080_killed_before_every_file_operation_of_a_pull() {
+    Enumerator::new(&PULL, 30).killed();
 }
 
 #[test]
 fn case_087_an_io_error_at_every_file_operation_of_a_download() {
-    Enumerator::new(&DOWNLOAD, 150).refused(EIO);
+    download().refused(EIO);
 }
 
 #[test]
 fn case_087_an_io_error_at_every_file_operation_of_the_others() {
-    Enumerator::new(&BUILD, 80).refused(EIO);
-    Enumerator::new(&LOCK, 8).refused(EIO);
-    Enumerator::new(&RELINK, 30).refused(EIO);
+    others(|scenario| scenario.refused(EIO));
 }
 
 #[test]
 fn case_088_no_space_at_every_file_operation_of_a_download() {
-    Enumerator::new(&DOWNLOAD, 150).refused(ENOSPC);
+    download().refused(ENOSPC);
 }
 
 #[test]
 fn case_088_no_space_at_every_file_operation_of_the_others() {
-    Enumerator::new(&BUILD, 80).refused(ENOSPC);
-    Enumerator::new(&LOCK, 8).refused(ENOSPC);
-    Enumerator::new(&RELINK, 30).refused(ENOSPC);
+    others(|scenario| scenario.refused(ENOSPC));
+}
+
+#[test]
+fn case_088_a_disk_that_stays_full_from_any_operation_of_a_download_on() {
+    download().full_from_there_on();
 }
 
 #[test]
 fn case_088_a_disk_that_stays_full_from_any_operation_on() {
-    Enumerator::new(&LOCK, 8).full_from_there_on();
-    Enumerator::new(&RELINK, 30).full_from_there_on();
+    others(Enumerator::full_from_there_on);
+}
+
+#[test]
+fn case_090_and_095_other_errors_at_every_file_operation_of_a_download() {
+    download().refused_otherwise();
 }
 
 #[test]
 fn case_090_and_095_other_errors_at_every_file_operation() {
-    Enumerator::new(&DOWNLOAD, 150).refused_otherwise();
-    Enumerator::new(&BUILD, 80).refused_otherwise();
-    Enumerator::new(&LOCK, 8).refused_otherwise();
-    Enumerator::new(&RELINK, 30).refused_otherwise();
+    others(Enumerator::refused_otherwise);
 }
 
 #[test]
 fn case_092_an_interrupted_call_is_repeated() {
-    Enumerator::new(&LOCK, 8).interrupted();
-    Enumerator::new(&RELINK, 30).interrupted();
+    download().interrupted();
+    others(Enumerator::interrupted);
 }
 
 #[test]
 fn case_094_writes_that_are_cut_short() {
-    Enumerator::new(&LOCK, 8).cut_short();
-    Enumerator::new(&RELINK, 30).cut_short();
-    Enumerator::new(&BUILD, 80).cut_short();
+    download().cut_short();
+    others(Enumerator::cut_short);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::super::THUMB;
-use super::bed::{BUILT, Bed, DOWNLOADED, OTHER, erase};
+use super::bed::{BUILT, Bed, DOWNLOADED, OTHER, copy, erase};
 
 /// A command in the project `p`.
 pub(super) struct Scenario {
@@ -15,28 +15,43 @@ pub(super) struct Scenario {
     pub(super) collects: bool,
     /// Whether there is a remote.
     pub(super) remote: bool,
+    /// What else is in the environment.
+    pub(super) env: &'static [(&'static str, &'static str)],
+    /// Whether a part of the output may be missing for a moment.
+    pub(super) has_gaps: bool,
+    /// Whether the toolchain itself changes, of which parts fit only together.
+    pub(super) switches: bool,
+}
+
+impl Scenario {
+    /// The rest of a scenario that only syncs, and only with a dist server.
+    const PLAIN: Self = Self {
+        arguments: &["sync"],
+        prepare: |_| {},
+        collects: false,
+        remote: false,
+        env: &[],
+        has_gaps: false,
+        switches: false,
+    };
 }
 
 /// A first sync, by download, into an empty cache.
 pub(super) const DOWNLOAD: Scenario = Scenario {
-    arguments: &["sync"],
     prepare: |bed| {
         erase(&bed.sandbox.path("cache"));
         bed.locked("p", DOWNLOADED);
     },
-    collects: false,
-    remote: false,
+    ..Scenario::PLAIN
 };
 
 /// A first sync, by compiling; the toolchain is in the cache. It also pins.
 pub(super) const BUILD: Scenario = Scenario {
-    arguments: &["sync"],
     prepare: |bed| {
         bed.cache_after("toolchain", &[TOOLCHAIN]);
         bed.locked("p", BUILT);
     },
-    collects: false,
-    remote: false,
+    ..Scenario::PLAIN
 };
 
 /// No target, but the sources.
@@ -50,14 +65,12 @@ pub(super) const LOCK: Scenario = Scenario {
         bed.locked("p", DOWNLOADED);
         fs::write(bed.dir("p").join("sysroot.toml"), Bed::manifest(OTHER)).unwrap();
     },
-    collects: false,
-    remote: false,
+    ..Scenario::PLAIN
 };
 
 /// An output that must change: one target comes, another goes. A project
 /// beside it keeps its own.
 pub(super) const RELINK: Scenario = Scenario {
-    arguments: &["sync"],
     prepare: |bed| {
         bed.cache_after("both", &[DOWNLOADED, OTHER]);
         if !bed.dir("neighbour").exists() {
@@ -68,13 +81,11 @@ pub(super) const RELINK: Scenario = Scenario {
         bed.run("p", &["sync"], &[]).exits(0);
         bed.set_lock("p", OTHER);
     },
-    collects: false,
-    remote: false,
+    ..Scenario::PLAIN
 };
 
 /// A damaged tree in the store, which a sync finds and makes anew.
 pub(super) const HEAL: Scenario = Scenario {
-    arguments: &["sync"],
     prepare: |bed| {
         bed.cache_after("one", &[DOWNLOADED]);
         let file = format!("lib/rustlib/{THUMB}/lib/libcore-a.rlib");
@@ -87,8 +98,7 @@ pub(super) const HEAL: Scenario = Scenario {
         }
         bed.locked("p", DOWNLOADED);
     },
-    collects: false,
-    remote: false,
+    ..Scenario::PLAIN
 };
 
 /// Garbage in the store, and two projects whose trees are none.
@@ -103,7 +113,7 @@ pub(super) const GC: Scenario = Scenario {
         }
     },
     collects: true,
-    remote: false,
+    ..Scenario::PLAIN
 };
 
 /// Everything that no project uses, thrown away at once.
@@ -111,7 +121,7 @@ pub(super) const EVICT: Scenario = Scenario {
     arguments: &["cache", "evict", "--all-unused"],
     prepare: GC.prepare,
     collects: true,
-    remote: false,
+    ..Scenario::PLAIN
 };
 
 /// A compiled tree that goes to a directory that many share.
@@ -123,8 +133,8 @@ pub(super) const PUSH: Scenario = Scenario {
         bed.cache_after("built", &[BUILT]);
         bed.locked("p", BUILT);
     },
-    collects: false,
     remote: true,
+    ..Scenario::PLAIN
 };
 
 /// Everything that a lock needs, in one file.
@@ -134,6 +144,83 @@ pub(super) const EXPORT: Scenario = Scenario {
         bed.cache_after("one", &[DOWNLOADED]);
         bed.locked("p", DOWNLOADED);
     },
-    collects: false,
-    remote: false,
+    ..Scenario::PLAIN
+};
+
+/// The file of [`EXPORT`] on a machine with nothing.
+pub(super) const IMPORT: Scenario = Scenario {
+    arguments: &["cache", "import", "bundle", "--trust"],
+    prepare: |bed| {
+        let kept = bed.sandbox.path("kept/bundle");
+        bed.cache_after("one", &[DOWNLOADED]);
+        bed.locked("p", DOWNLOADED);
+        if !kept.exists() {
+            bed.run("p", EXPORT.arguments, &[]).exits(0);
+            fs::copy(bed.dir("p").join("bundle"), &kept).unwrap();
+        }
+        fs::copy(&kept, bed.dir("p").join("bundle")).unwrap();
+        erase(&bed.sandbox.path("cache"));
+    },
+    collects: true,
+    ..Scenario::PLAIN
+};
+
+/// A damaged tree in the store, which is looked for and moved away.
+pub(super) const REPAIR: Scenario = Scenario {
+    arguments: &["cache", "verify", "--repair"],
+    prepare: HEAL.prepare,
+    collects: true,
+    ..Scenario::PLAIN
+};
+
+/// An output that must change, by hard links into the store.
+pub(super) const HARD_LINKS: Scenario = Scenario {
+    prepare: RELINK.prepare,
+    env: &[("SYSROOT_LINK_MODE", "hardlink")],
+    ..Scenario::PLAIN
+};
+
+/// Another day: compiler, its libraries and every target change.
+pub(super) const SWITCH: Scenario = Scenario {
+    prepare: |bed| {
+        let later = Bed::later(DOWNLOADED);
+        bed.cache_after("days", &[DOWNLOADED, &later]);
+        bed.locked("p", DOWNLOADED);
+        bed.run("p", &["sync"], &[]).exits(0);
+        bed.set_lock("p", &later);
+    },
+    switches: true,
+    ..Scenario::PLAIN
+};
+
+/// The same where the system cannot exchange two names in one step.
+pub(super) const NO_EXCHANGE: Scenario = Scenario {
+    prepare: SWITCH.prepare,
+    env: &[("SYSROOT_FAULT_NO_EXCHANGE", "1")],
+    has_gaps: true,
+    switches: true,
+    ..Scenario::PLAIN
+};
+
+/// A compiled target that is not compiled, because a shared directory has it.
+pub(super) const PULL: Scenario = Scenario {
+    prepare: |bed| {
+        let (remote, kept) = (bed.sandbox.path("remote"), bed.sandbox.path("kept/remote"));
+        let lock = bed.sandbox.path("kept/pinned.lock");
+        if !kept.exists() {
+            (PUSH.prepare)(bed);
+            // It pins what the store has.
+            bed.run("p", &["sync"], &[]).exits(0);
+            bed.play(&PUSH, &[]).exits(0);
+            copy(&remote, &kept);
+            fs::copy(bed.dir("p").join("sysroot.lock"), &lock).unwrap();
+        }
+        erase(&remote);
+        copy(&kept, &remote);
+        bed.cache_after("toolchain", &[TOOLCHAIN]);
+        bed.locked("p", BUILT);
+        fs::copy(&lock, bed.dir("p").join("sysroot.lock")).unwrap();
+    },
+    remote: true,
+    ..Scenario::PLAIN
 };

@@ -11,10 +11,11 @@ use super::scenarios::{BUILD, DOWNLOAD, EVICT, EXPORT, GC, HEAL, LOCK, PUSH, REL
 use crate::support::sandbox::{Said, said};
 
 /// Calls that change a file system, and those that tell whose process it is.
-const CALLS: &str = "openat,creat,open,write,pwrite64,writev,copy_file_range,sendfile,splice,\
-                     rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,chmod,fchmod,\
-                     fchmodat,fchown,chown,lchown,link,linkat,symlink,symlinkat,truncate,ftruncate,\
-                     fallocate,utimensat,setxattr,fsetxattr,mknod,mknodat,fsync,fdatasync,syncfs,\
+const CALLS: &str = "openat,openat2,creat,open,write,pwrite64,writev,pwritev,pwritev2,\
+                     copy_file_range,sendfile,splice,ioctl,rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,chmod,fchmod,\
+                     fchmodat,?fchmodat2,fchown,fchownat,chown,lchown,link,linkat,symlink,symlinkat,truncate,ftruncate,\
+                     fallocate,utimensat,setxattr,lsetxattr,fsetxattr,\
+                     removexattr,mknod,mknodat,fsync,fdatasync,syncfs,\
                      flock,execve,clone,clone3,vfork,fork";
 
 /// Runs the scenario's command under strace.
@@ -99,9 +100,11 @@ fn mutation(call: &str) -> Option<(&'static str, String)> {
         Some(format!("{}/{path}", dir.1))
     };
     let kind = match name {
-        "openat" | "open" | "creat" if arguments.contains("O_CREAT") => "create",
-        "openat" | "open" if arguments.contains("O_TRUNC") => "truncate",
-        "write" | "pwrite64" | "writev" => return Some(("write", descriptor()?)),
+        "openat" | "openat2" | "open" | "creat" if arguments.contains("O_CREAT") => "create",
+        "openat" | "openat2" | "open" if arguments.contains("O_TRUNC") => "truncate",
+        "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" => {
+            return Some(("write", descriptor()?));
+        }
         // The second descriptor is the one that is written to.
         "copy_file_range" | "splice" => {
             let to = names.iter().filter(|(text, _)| !text).nth(1)?;
@@ -111,14 +114,21 @@ fn mutation(call: &str) -> Option<(&'static str, String)> {
         "rename" | "renameat" | "renameat2" => "rename",
         "unlink" | "unlinkat" | "rmdir" => "remove",
         "mkdir" | "mkdirat" => "create directory",
-        "chmod" | "fchmodat" => "set the mode of",
+        // Terminals, pipes and sockets have many; only one kind makes content.
+        "ioctl" if arguments.contains("FICLONE") || arguments.contains("_IOC_CLONE") => {
+            return Some(("clone", descriptor()?));
+        }
+        "ioctl" => return None,
+        "chmod" | "fchmodat" | "fchmodat2" => "set the mode of",
         "fchmod" => return Some(("set the mode of", descriptor()?)),
         "link" | "linkat" | "symlink" | "symlinkat" => "link",
         "ftruncate" => return Some(("truncate", descriptor()?)),
         "fsync" | "fdatasync" => return Some(("flush", descriptor()?)),
         "syncfs" => return Some(("flush all of", descriptor()?)),
         "flock" => return Some(("lock", descriptor()?)),
-        "openat" | "open" | "execve" | "clone" | "clone3" | "vfork" | "fork" => return None,
+        "openat" | "openat2" | "open" | "execve" | "clone" | "clone3" | "vfork" | "fork" => {
+            return None;
+        }
         _ => "another call",
     };
     Some((kind, target()?))
@@ -133,7 +143,15 @@ fn plain(path: &str) -> String {
             let random = random.trim_end_matches(".lock");
             matches!(prefix, "stage" | ".stage" | "tree" | ".incoming") && random.len() == 8
         });
-        match (staged, random, name.split_once('-')) {
+        // The same under a random name: `.name.XXXXXXXX`.
+        let beside = name.strip_prefix('.').and_then(|n| n.rsplit_once('.'));
+        let beside = beside
+            .filter(|(_, end)| end.len() == 8 && end.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match (
+            staged.or(beside.map(|(name, _)| name)),
+            random,
+            name.split_once('-'),
+        ) {
             (Some(name), ..) => name.to_owned(),
             (_, true, Some((prefix, rest))) => {
                 format!(
@@ -259,6 +277,35 @@ fn nothing_bypasses_the_file_layer() {
     nothing_bypasses(&EVICT, 12);
     nothing_bypasses(&PUSH, 12);
     nothing_bypasses(&EXPORT, 6);
+}
+
+#[test]
+fn calls_that_write_are_told_from_those_that_do_not() {
+    let file = || "/x/a".to_owned();
+    for (call, kind) in [
+        ("ioctl(4</x/a>, FICLONE, 3</x/b>) = 0", Some("clone")),
+        (
+            "ioctl(4</x/a>, BTRFS_IOC_CLONE_RANGE, {...}) = 0",
+            Some("clone"),
+        ),
+        ("ioctl(4</x/a>, TCGETS, {...}) = 0", None),
+        ("pwritev2(4</x/a>, [...], 1, 0, 0) = 3", Some("write")),
+        (
+            "fchmodat2(AT_FDCWD</x>, \"/x/a\", 0644, 0) = 0",
+            Some("set the mode of"),
+        ),
+        (
+            "openat2(AT_FDCWD</x>, \"/x/a\", {flags=O_WRONLY|O_CREAT}, 24) = 4",
+            Some("create"),
+        ),
+        (
+            "openat2(AT_FDCWD</x>, \"/x/a\", {flags=O_RDONLY}, 24) = 4",
+            None,
+        ),
+        ("mknod(\"/x/a\", S_IFIFO|0644) = 0", Some("another call")),
+    ] {
+        assert_eq!(mutation(call), kind.map(|kind| (kind, file())), "{call}");
+    }
 }
 
 /// Kills from outside: strace does it at the n-th such call of a thread.

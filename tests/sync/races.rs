@@ -1,0 +1,218 @@
+//! Two processes at the worst moment: one is stopped between two of its file
+//! operations while the other one works.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::THUMB;
+use super::crash::{BUILT, Bed, DOWNLOADED, OTHER, erase};
+use super::waiting::{Running, compilations, eventually, go, is_stopped, output, start, waiting};
+use crate::support::sandbox::snapshot;
+
+/// The collection that removes whatever nobody uses.
+const GC: &[&str] = &["cache", "gc", "--max-age", "0s"];
+/// How long to wait for others, in seconds.
+const SHORT: [(&str, &str); 1] = [("SYSROOT_FAULT_WAIT", "1")];
+
+/// The labels of a command's file operations, in order.
+fn labels(bed: &Bed, project: &str, arguments: &[&str]) -> Vec<String> {
+    let count = bed.sandbox.path("count");
+    let env = [("SYSROOT_FAULT_COUNT", count.to_str().unwrap())];
+    bed.run(project, arguments, &env).exits(0);
+    let text = fs::read_to_string(&count).unwrap();
+    fs::remove_file(count).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Starts a command that stops before the operation of this label.
+fn stopped(bed: &Bed, project: &str, arguments: &[&str], label: &str) -> Running {
+    let fault = format!("stop@{label}");
+    let running = start(bed, project, arguments, &[("SYSROOT_FAULT", &fault)]);
+    eventually("stops", || is_stopped(&running.child));
+    running
+}
+
+/// Which kept tree a recipe has: the first one's directory in the quarantine.
+fn kept(bed: &Bed) -> PathBuf {
+    bed.sandbox
+        .cache()
+        .join("quarantine")
+        .join(format!("differs-{}", "5d".repeat(32)))
+}
+
+#[test]
+fn case_106_a_differing_tree_that_is_kept_beside_a_collector_stays() {
+    let bed = Bed::new();
+    let prepare = || {
+        bed.cache_after("one", &[DOWNLOADED]);
+        bed.locked("p", DOWNLOADED);
+        fs::create_dir_all(kept(&bed)).unwrap();
+        fs::write(kept(&bed).join("listing"), "old").unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 30);
+        let dir = fs::File::open(kept(&bed)).unwrap();
+        dir.set_modified(long_ago).unwrap();
+    };
+    prepare();
+    let all = labels(&bed, "p", GC);
+    assert!(!kept(&bed).exists(), "{all:#?}");
+    let is_removal = |label: &&String| label.starts_with("remove ") && label.contains("/listing #");
+    let removal = all.iter().find(is_removal).unwrap();
+    prepare();
+    let collector = stopped(&bed, "p", GC, removal);
+    // A build of that recipe goes on now, and keeps another tree there.
+    let fence = fs::File::open(bed.sandbox.cache().join("locks/use")).unwrap();
+    assert!(fence.try_lock_shared().is_ok(), "nobody can work");
+    erase(&kept(&bed));
+    fs::create_dir_all(kept(&bed)).unwrap();
+    fs::write(kept(&bed).join("listing"), "new").unwrap();
+    drop(fence);
+    collector.signal("CONT");
+    collector.end().exits(0);
+    assert_eq!(
+        fs::read_to_string(kept(&bed).join("listing")).unwrap(),
+        "new"
+    );
+}
+
+/// A bed with a remote and a key that its user trusts.
+fn with_remote() -> (Bed, String) {
+    let mut bed = Bed::new();
+    fs::create_dir(bed.sandbox.path("remote")).unwrap();
+    bed.cache_after("built", &[BUILT]);
+    bed.locked("p", BUILT);
+    let key = bed.sandbox.path("home/key").to_str().unwrap().to_owned();
+    let said = bed.run("p", &["cache", "keygen", &key, "--json"], &[]);
+    let public = said.exits(0).json()["public"].as_str().unwrap().to_owned();
+    let config = bed.sandbox.path("home/config.toml");
+    fs::write(&config, format!("[trust]\nkeys = [\"{public}\"]\n")).unwrap();
+    let remote = format!("file://{}", bed.sandbox.path("remote").display());
+    bed.sandbox.set("SYSROOT_REMOTE", &remote);
+    bed.sandbox.set("SYSROOT_REMOTE_ACCESS", "read-write");
+    bed.sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
+    (bed, key)
+}
+
+#[test]
+fn case_106_a_collector_waits_for_what_push_and_pull_have_found() {
+    let (bed, key) = with_remote();
+    let push = ["cache", "push", "--sign", &key];
+    let all = labels(&bed, "p", &push);
+    let fence = |label: &&String| label.starts_with("lock cache/v1/locks/use ");
+    let last = all.iter().rfind(fence).unwrap();
+    erase(&bed.sandbox.path("remote"));
+    fs::create_dir(bed.sandbox.path("remote")).unwrap();
+    // No project uses the tree: the record that says so is of another one.
+    erase(&bed.sandbox.cache().join("roots"));
+    let pushing = stopped(&bed, "p", &push, last);
+    bed.run("p", GC, &SHORT).exits(8);
+    pushing.signal("CONT");
+    pushing.end().exits(0);
+    assert!(!snapshot(&bed.sandbox.path("remote")).is_empty());
+
+    let forget = || {
+        erase(&bed.sandbox.path("cache"));
+        bed.locked("p", BUILT);
+    };
+    forget();
+    let all = labels(&bed, "p", &["cache", "pull"]);
+    let record = |label: &&String| label.starts_with("replace cache/v1/recipes/");
+    let record = all.iter().find(record).unwrap();
+    forget();
+    let pulling = stopped(&bed, "p", &["cache", "pull"], record);
+    bed.run("p", GC, &SHORT).exits(8);
+    pulling.signal("CONT");
+    pulling.end().exits(0);
+    super::crash::check_store(&bed, "a pull beside a collector");
+}
+
+#[test]
+fn case_106_what_a_collector_takes_away_while_it_is_checked_is_no_damage() {
+    let bed = Bed::new();
+    bed.cache_after("both", &[DOWNLOADED, OTHER]);
+    bed.locked("p", DOWNLOADED);
+    bed.run("p", &["sync"], &[]).exits(0);
+    erase(&bed.sandbox.cache().join("roots"));
+    bed.run("p", &["sync", "--frozen"], &[]).exits(0);
+    let cache = bed.sandbox.path("cache");
+    let saved = bed.sandbox.path("packed/saved");
+    super::crash::copy(&cache, &saved);
+    let all = labels(&bed, "p", GC);
+    // Between the records and the names, and before the listings.
+    let renames = |label: &&String| label.starts_with("rename to ");
+    let first = all.iter().position(|label| renames(&label)).unwrap();
+    for label in &all[first..first + 3] {
+        erase(&cache);
+        super::crash::copy(&saved, &cache);
+        let collector = stopped(&bed, "p", GC, label);
+        bed.run("p", &["cache", "verify"], &[]).exits(0);
+        collector.signal("CONT");
+        collector.end().exits(0);
+    }
+}
+
+#[test]
+fn case_112_a_fence_that_is_deleted_lets_no_collector_in() {
+    let bed = waiting(&["a", "b"]);
+    let fence = bed.sandbox.cache().join("locks/use");
+    let first = start(&bed, "a", &["sync"], &[]);
+    eventually("compiles", || compilations(&bed) == 1);
+    // Deleted under a build: what is staged shows that somebody works.
+    fs::remove_file(&fence).unwrap();
+    let said = bed.run("a", GC, &SHORT).exits(8);
+    let holder = format!("process {}, compiling", first.child.id());
+    said.mentions(&holder);
+    go(&bed);
+    first.end().exits(0);
+    bed.run("a", GC, &SHORT).exits(0);
+    bed.run("a", &["verify", "--deep"], &[]).exits(0);
+    // Deleted while nobody stages: the first look finds it missing.
+    fs::remove_file(&fence).unwrap();
+    fs::remove_file(bed.sandbox.cache().join("last-gc")).unwrap();
+    let old = output(&bed, "a");
+    erase(&bed.dir("a").join(".sysroot"));
+    bed.run("a", &["sync"], &[]).exits(0);
+    assert_eq!(output(&bed, "a"), old);
+}
+
+#[test]
+fn case_112_a_fence_that_is_exchanged_before_it_is_locked_is_opened_again() {
+    let bed = Bed::new();
+    bed.cache_after("one", &[DOWNLOADED]);
+    bed.locked("p", DOWNLOADED);
+    let fence = bed.sandbox.cache().join("locks/use");
+    let lock = "lock cache/v1/locks/use #1";
+    for (arguments, others) in [(&["sync"][..], false), (GC, true)] {
+        let running = stopped(&bed, "p", arguments, lock);
+        fs::remove_file(&fence).unwrap();
+        let new = fs::File::create(&fence).unwrap();
+        if others {
+            new.lock_shared().unwrap();
+        } else {
+            new.lock().unwrap();
+        }
+        running.signal("CONT");
+        eventually("waits", || running.said().contains("waiting for"));
+        drop(new);
+        running.end().exits(0);
+    }
+    bed.run("p", &["verify", "--deep"], &[]).exits(0);
+}
+
+#[test]
+fn case_106_two_builds_of_one_target_at_once_have_a_log_each() {
+    let bed = Bed::new();
+    bed.cache_after("built", &[BUILT]);
+    for project in ["a", "b"] {
+        bed.locked(project, BUILT);
+        bed.run(project, &["sync"], &[]).exits(0);
+    }
+    let again = ["lock", "--repin", THUMB];
+    let all = labels(&bed, "a", &again);
+    let create = |label: &&String| {
+        label.starts_with("create ") && label.contains(&format!("/logs/{THUMB}-"))
+    };
+    let first = stopped(&bed, "a", &again, all.iter().find(create).unwrap());
+    bed.run("b", &again, &[]).exits(0);
+    first.signal("CONT");
+    first.end().exits(0);
+}
