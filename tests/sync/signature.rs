@@ -38,7 +38,7 @@ fn manifest_bytes(sandbox: &Sandbox) -> Vec<u8> {
 }
 
 /// A sandbox whose dist server signs with a key that the user trusts.
-fn signed() -> (Sandbox, FileServer, TestKey, PathBuf) {
+pub(crate) fn signed() -> (Sandbox, FileServer, TestKey, PathBuf) {
     let (mut sandbox, server) = served();
     let key = TestKey::new(7);
     configure(&mut sandbox, "prefer", &[&key.public_asc()]);
