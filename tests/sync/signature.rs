@@ -26,7 +26,7 @@ fn configure(sandbox: &mut Sandbox, policy: &str, keys: &[&str]) {
 }
 
 /// The file on the dist server that has the signature of the day's manifest.
-fn asc(sandbox: &Sandbox) -> PathBuf {
+pub(crate) fn asc(sandbox: &Sandbox) -> PathBuf {
     sandbox.path(&format!(
         "dist-root/dist/{DATE}/channel-rust-nightly.toml.asc"
     ))
