@@ -165,6 +165,11 @@ pub(super) fn path() -> OsString {
     variable("PATH").unwrap_or_default()
 }
 
+/// Whether this runs as a step of GitHub Actions, or of what imitates it.
+pub(super) fn on_github() -> bool {
+    variable("GITHUB_ACTIONS").is_some()
+}
+
 /// Where GitHub Actions has the repository; places in annotations are told
 /// from there.
 pub(super) fn github_workspace() -> Option<PathBuf> {

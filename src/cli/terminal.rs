@@ -1,6 +1,7 @@
 //! What is printed: results on standard output, everything else on standard
 //! error. A closed pipe ends the output, not the work, and never panics.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ pub(super) struct Terminal {
     pub(super) json: bool,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
+    /// Whether a GitHub runner reads along, and obeys lines that look like
+    /// its commands.
+    github: bool,
 }
 
 impl Terminal {
@@ -35,6 +39,16 @@ impl Terminal {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
+            github: settings::on_github(),
+        }
+    }
+
+    /// A text for people, which no runner obeys.
+    fn plain(self, text: &str) -> Cow<'_, str> {
+        if self.github {
+            Cow::Owned(inert(text))
+        } else {
+            Cow::Borrowed(text)
         }
     }
 
@@ -42,7 +56,7 @@ impl Terminal {
     /// one object instead.
     pub(super) fn result(self, text: &str) {
         if !self.json {
-            write_out(text);
+            write_out(&self.plain(text));
         }
     }
 
@@ -56,20 +70,21 @@ impl Terminal {
     /// Prints a line for people.
     pub(super) fn note(self, text: &str) {
         if !self.quiet && !self.json {
-            write_err(text);
+            write_err(&self.plain(text));
         }
     }
 
     /// Prints a line for people who asked for more.
     pub(super) fn detail(self, text: &str) {
         if self.verbose && !self.json {
-            write_err(text);
+            write_err(&self.plain(text));
         }
     }
 
     /// Prints something that needs attention although work goes on.
     pub(super) fn warning(self, text: &str) {
         if !self.quiet {
+            let text = self.plain(text);
             write_err(&format!("{WARNING}warning:{WARNING:#} {text}"));
         }
     }
@@ -104,7 +119,24 @@ pub(super) fn print_error(error: &dyn Diagnostic, terminal: Terminal) {
     if let Some(hint) = error.hint() {
         text = format!("{text}\n\n{HINT}hint:{HINT:#} {hint}");
     }
-    write_err(&text);
+    write_err(&terminal.plain(&text));
+}
+
+/// Takes the force out of what a GitHub runner would obey: `::` at the start
+/// of a line, spaces aside, and `##[` anywhere.
+fn inert(text: &str) -> String {
+    let line = |line: &str| {
+        let words = line.trim_start();
+        let indent = line.strip_suffix(words).unwrap_or_default();
+        let words = match words.strip_prefix("::") {
+            Some(rest) => format!(": :{rest}"),
+            None => words.to_owned(),
+        };
+        format!("{indent}{}", words.replace("##[", "## ["))
+    };
+    // A lone carriage return may end a line, too.
+    let lines = text.split_inclusive(['\n', '\r']);
+    lines.map(line).collect()
 }
 
 fn indent(text: &str) -> String {
@@ -148,5 +180,24 @@ pub(super) fn seconds(elapsed: Duration) -> String {
         format!("{:.0} ms", elapsed.as_secs_f64() * 1000.0)
     } else {
         format!("{:.1} s", elapsed.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_for_people_is_a_command_for_a_github_runner() {
+        for (text, want) in [
+            ("plain :: text\n", "plain :: text\n"),
+            ("::error::x", ": :error::x"),
+            ("a\n  \t::add-mask::x\nb", "a\n  \t: :add-mask::x\nb"),
+            ("a\r::x\r\n::y", "a\r: :x\r\n: :y"),
+            ("3 | ##[error]x ##[warning]", "3 | ## [error]x ## [warning]"),
+            ("::##[x]", ": :## [x]"),
+        ] {
+            assert_eq!(inert(text), want, "{text:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The sections of an ELF object: 32 and 64 bits, both byte orders.
 
+use super::object::Section;
+
 /// Section types whose content says nothing by itself.
 const SYMTAB: u32 = 2;
 const STRTAB: u32 = 3;
@@ -7,23 +9,6 @@ const STRTAB: u32 = 3;
 const NOBITS: u32 = 8;
 /// The index that says that the real one stands in the first section.
 const EXTENDED: u64 = 0xffff;
-
-/// One section.
-pub(super) struct Section<'a> {
-    /// Its name.
-    pub(super) name: String,
-    kind: u32,
-    /// Its content.
-    pub(super) data: &'a [u8],
-}
-
-impl Section<'_> {
-    /// Whether it is a table of symbols or of their names: what differs there
-    /// mostly follows from something else.
-    pub(super) fn is_table(&self) -> bool {
-        matches!(self.kind, SYMTAB | STRTAB)
-    }
-}
 
 /// The sections in their order; `None` if this is no ELF file, or a damaged one.
 pub(super) fn sections(bytes: &[u8]) -> Option<Vec<Section<'_>>> {
@@ -53,7 +38,7 @@ pub(super) fn sections(bytes: &[u8]) -> Option<Vec<Section<'_>>> {
             let name = name.split(|b| *b == 0).next()?;
             Some(Section {
                 name: String::from_utf8_lossy(name).into_owned(),
-                kind: header.kind,
+                is_table: matches!(header.kind, SYMTAB | STRTAB),
                 data: file.content(&header)?,
             })
         })

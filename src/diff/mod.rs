@@ -7,11 +7,16 @@
 //! compared byte by byte.
 
 mod ar;
+mod coff;
 mod elf;
+mod macho;
+mod object;
 mod tree;
+mod wasm;
 
 use std::fmt;
 
+use self::object::Section;
 pub use tree::{FileChange, first_change};
 
 /// How every `.rmeta` begins.
@@ -22,7 +27,8 @@ const METADATA: &[u8] = b"rust\0\0\0";
 pub struct Place {
     /// The member of an archive such as an rlib.
     pub member: Option<String>,
-    /// The section of an object file, or `metadata`.
+    /// The section of an object file (ELF, WebAssembly, COFF or Mach-O), or
+    /// `metadata`.
     pub section: Option<String>,
     /// What is different there.
     pub change: Change,
@@ -112,15 +118,15 @@ fn names(members: &[&ar::Member<'_>]) -> Vec<String> {
 
 /// Compares two files, or members, that are no archives.
 fn plain(expected: &[u8], found: &[u8]) -> Place {
-    if let (Some(a), Some(b)) = (elf::sections(expected), elf::sections(found)) {
+    if let Some((a, b)) = object::both(expected, found) {
         return sections(&a, &b).unwrap_or_else(|| at(Some("headers"), expected, found));
     }
     let is_metadata = expected.starts_with(METADATA) && found.starts_with(METADATA);
     at(is_metadata.then_some("metadata"), expected, found)
 }
 
-fn sections(expected: &[elf::Section<'_>], found: &[elf::Section<'_>]) -> Option<Place> {
-    let names = |all: &[elf::Section<'_>]| -> Vec<String> {
+fn sections(expected: &[Section<'_>], found: &[Section<'_>]) -> Option<Place> {
+    let names = |all: &[Section<'_>]| -> Vec<String> {
         all.iter().map(|section| section.name.clone()).collect()
     };
     let place = |section: String, change| Place {
@@ -133,7 +139,7 @@ fn sections(expected: &[elf::Section<'_>], found: &[elf::Section<'_>]) -> Option
     }
     let differs = |tables: bool| {
         let mut pairs = expected.iter().zip(found);
-        pairs.find(|(a, b)| a.is_table() == tables && a.data != b.data)
+        pairs.find(|(a, b)| a.is_table == tables && a.data != b.data)
     };
     let (a, b) = differs(false).or_else(|| differs(true))?;
     Some(place(

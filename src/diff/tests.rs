@@ -209,6 +209,204 @@ fn the_first_file_of_two_trees_is_named() {
     );
 }
 
+fn le(value: usize, length: usize) -> Vec<u8> {
+    let mut bytes = (value as u64).to_le_bytes().to_vec();
+    bytes.resize(length, 0);
+    bytes
+}
+
+/// A module with these sections; those whose number is 0 have a name.
+fn module(sections: &[(u8, &str, &[u8])]) -> Vec<u8> {
+    let mut bytes = b"\0asm\x01\0\0\0".to_vec();
+    for (id, name, data) in sections {
+        let mut content = Vec::new();
+        if *id == 0 {
+            content.push(u8::try_from(name.len()).unwrap());
+            content.extend(name.bytes());
+        }
+        content.extend_from_slice(data);
+        // Two bytes of length, as a writer that fills it in later has.
+        let size = content.len();
+        bytes.extend([*id, 0x80 | (size & 0x7f) as u8, (size >> 7) as u8]);
+        bytes.extend(content);
+    }
+    bytes
+}
+
+/// A COFF object for x86-64 with these sections; longer names than eight bytes
+/// stand behind the symbols.
+fn coff(sections: &[(&str, &[u8])], symbols: &[u8]) -> Vec<u8> {
+    let start = 20 + 40 * sections.len();
+    let (mut headers, mut content, mut names) = (Vec::new(), Vec::new(), vec![0; 4]);
+    for (name, data) in sections {
+        let mut short = name.as_bytes().to_vec();
+        if short.len() > 8 {
+            short = format!("/{}", names.len()).into_bytes();
+            names.extend(name.bytes().chain([0]));
+        }
+        short.resize(8, 0);
+        headers.extend(short);
+        headers.extend([le(0, 8), le(data.len(), 4), le(start + content.len(), 4)].concat());
+        headers.extend([le(0, 12), le(0x6000_0020, 4)].concat());
+        content.extend_from_slice(data);
+    }
+    let table = start + content.len();
+    let mut bytes = [le(0x8664, 2), le(sections.len(), 2), le(7, 4), le(table, 4)].concat();
+    bytes.extend([le(symbols.len() / 18, 4), le(0, 4)].concat());
+    [bytes, headers, content, symbols.to_vec(), names].concat()
+}
+
+/// A Mach-O object with one segment of these sections, and a table of names.
+fn macho(wide: bool, sections: &[(&str, &[u8])], names: &[u8]) -> Vec<u8> {
+    let word = if wide { 8 } else { 4 };
+    let (head, segment, section) = if wide { (32, 72, 80) } else { (28, 56, 68) };
+    let size = segment + section * sections.len();
+    let mut place = head + size + 24;
+    let name = |text: &str| {
+        let mut name = text.as_bytes().to_vec();
+        name.resize(16, 0);
+        name
+    };
+    let mut bytes = le(if wide { 0xfeed_facf } else { 0xfeed_face }, 4);
+    bytes.extend([le(7, 4), le(3, 4), le(1, 4), le(2, 4), le(size + 24, 4)].concat());
+    bytes.resize(head, 0);
+    bytes.extend([le(if wide { 0x19 } else { 1 }, 4), le(size, 4), name("")].concat());
+    bytes.extend([le(0, 4 * word), le(7, 8), le(sections.len(), 4), le(0, 4)].concat());
+    let mut content = Vec::new();
+    for (section, data) in sections {
+        bytes.extend(
+            [
+                name(section),
+                name("__TEXT"),
+                le(0, word),
+                le(data.len(), word),
+            ]
+            .concat(),
+        );
+        bytes.extend([le(place, 4), le(0, if wide { 28 } else { 24 })].concat());
+        place += data.len();
+        content.extend_from_slice(data);
+    }
+    bytes.extend(
+        [
+            le(2, 4),
+            le(24, 4),
+            le(place, 4),
+            le(0, 4),
+            le(place, 4),
+            le(names.len(), 4),
+        ]
+        .concat(),
+    );
+    [bytes, content, names.to_vec()].concat()
+}
+
+#[test]
+fn sections_of_webassembly_are_named_with_tables_last() {
+    let with = |code: &[u8], debug: &[u8], linking: &[u8]| {
+        module(&[
+            (0, "linking", linking),
+            (10, "", code),
+            (0, ".debug_info", debug),
+        ])
+    };
+    let base = with(b"code", b"info", b"link");
+    assert_eq!(compare(&base, &base), None);
+    assert_eq!(
+        said(&base, &with(b"coda", b"infa", b"lank")),
+        "section `code`, byte 3"
+    );
+    assert_eq!(
+        said(&base, &with(b"code", b"infa", b"lank")),
+        "section `.debug_info`, byte 3"
+    );
+    assert_eq!(
+        said(&base, &with(b"code", b"info", b"lank")),
+        "section `linking`, byte 1"
+    );
+    let fewer = module(&[(10, "", b"code")]);
+    assert_eq!(said(&base, &fewer), "section `linking`, which is missing");
+    // Inside of an archive, too; a cut one is compared byte by byte.
+    let (one, two) = (
+        archive(&[("a.o/", &base)]),
+        archive(&[("a.o/", &with(b"coda", b"info", b"link"))]),
+    );
+    assert_eq!(said(&one, &two), "member `a.o`, section `code`, byte 3");
+    assert_eq!(
+        said(&base, &base[..base.len() - 1]),
+        format!("byte {}", base.len() - 1)
+    );
+}
+
+#[test]
+fn sections_of_coff_are_named_with_long_names_and_symbols_last() {
+    let with = |text: &[u8], debug: &[u8], symbols: u8| {
+        coff(&[(".text", text), (".debug_abbrev", debug)], &[symbols; 36])
+    };
+    let base = with(b"code", b"abbrev", 1);
+    assert_eq!(
+        said(&base, &with(b"coda", b"abbrew", 2)),
+        "section `.text`, byte 3"
+    );
+    assert_eq!(
+        said(&base, &with(b"code", b"abbrew", 2)),
+        "section `.debug_abbrev`, byte 5"
+    );
+    assert_eq!(
+        said(&base, &with(b"code", b"abbrev", 2)),
+        "section `symbols`, byte 0"
+    );
+    let mut later = base.clone();
+    later[4] = 8;
+    assert_eq!(said(&base, &later), "section `headers`, byte 4");
+    // Another machine, which is no object of ours, begins otherwise.
+    later[0] = 0;
+    assert_eq!(said(&base, &later), "byte 0");
+}
+
+#[test]
+fn sections_of_macho_are_named_in_both_widths() {
+    for wide in [false, true] {
+        let with = |text: &[u8], constants: &[u8], names: &[u8]| {
+            macho(wide, &[("__text", text), ("__const", constants)], names)
+        };
+        let base = with(b"code", b"data", b"names");
+        assert_eq!(
+            said(&base, &with(b"coda", b"dato", b"namez")),
+            "section `__TEXT,__text`, byte 3"
+        );
+        assert_eq!(
+            said(&base, &with(b"code", b"dato", b"namez")),
+            "section `__TEXT,__const`, byte 3"
+        );
+        assert_eq!(
+            said(&base, &with(b"code", b"data", b"namez")),
+            "section `names`, byte 4"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_damage_of_any_format_makes_it_panic(
+        at in 0_usize..1000, byte in any::<u8>(), cut in 0_usize..1000,
+    ) {
+        for whole in [
+            module(&[(0, "linking", b"x"), (10, "", b"code")]),
+            coff(&[(".text", b"code"), (".debug_abbrev", b"x")], &[1; 36]),
+            macho(true, &[("__text", b"code")], b"names"),
+            macho(false, &[("__text", b"code")], b"names"),
+        ] {
+            let mut other = whole.clone();
+            let place = at % other.len();
+            other[place] = byte;
+            other.truncate(other.len() - cut % other.len());
+            prop_assert_eq!(compare(&whole, &other).is_some(), whole != other);
+            prop_assert_eq!(compare(&other, &whole).is_some(), whole != other);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_damage_makes_it_panic_and_a_difference_is_always_found(

@@ -2,6 +2,7 @@
 //! it is kept.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Context, OpsError};
@@ -104,7 +105,8 @@ pub(super) fn warn(cx: &Context<'_>, store: &Store, built: &Built<'_>) {
 }
 
 /// Names the first file, and the place in it, as far as the store still knows
-/// the expected tree: its listing outlives it.
+/// the expected tree: its listing outlives it. What could not be looked into
+/// is said.
 fn first_difference(store: &Store, built: &Built<'_>) -> String {
     let Ok(expected) = store.listing(built.expected) else {
         return "not known, because the expected tree is not in this store".to_owned();
@@ -116,15 +118,72 @@ fn first_difference(store: &Store, built: &Built<'_>) -> String {
         return change.to_string();
     };
     let place = store.tree_path(built.expected);
-    match inside(path, &place, built.staging.path()) {
-        Some(inside) => format!("{change}: {inside}"),
-        None => change.to_string(),
+    let inside = inside(path, (&place, built.staging.path()), MAX_FILE);
+    format!("{change}: {inside}")
+}
+
+/// The place in a file that differs, or why it is not known.
+fn inside(path: &RelPath, (expected, found): (&Path, &Path), limit: u64) -> String {
+    let read = |root: &Path, whose: &str| {
+        fs::read(&path.below(root), limit).map_err(|e| match e.source.kind() {
+            ErrorKind::NotFound => {
+                format!("place not known, because the {whose} tree is not in this store any more")
+            }
+            ErrorKind::FileTooLarge => {
+                format!(
+                    "place not known, because files of more than {limit} bytes are not looked into"
+                )
+            }
+            _ => format!(
+                "place not known, because the {whose} file cannot be read: {}",
+                e.source
+            ),
+        })
+    };
+    let both = read(expected, "expected").and_then(|a| Ok((a, read(found, "built")?)));
+    match both {
+        Err(why) => why,
+        Ok((a, b)) => compare(&a, &b).map_or_else(
+            // The expected file was damaged after its digest was written down.
+            || "place not known, because the expected file in this store is damaged".to_owned(),
+            |place| place.to_string(),
+        ),
     }
 }
 
-/// The place in a file, if both trees still have it.
-fn inside(path: &RelPath, expected: &Path, found: &Path) -> Option<String> {
-    let read = |root: &Path| fs::read(&path.below(root), MAX_FILE).ok();
-    let place = compare(&read(expected)?, &read(found)?)?;
-    Some(place.to_string())
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a test makes is no business of the file layer"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_in_a_file_is_told_or_why_it_is_not_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        let path: RelPath = "lib/a.rlib".parse().unwrap();
+        let put = |root: &Path, bytes: &[u8]| {
+            std::fs::create_dir_all(root.join("lib")).unwrap();
+            std::fs::write(path.below(root), bytes).unwrap();
+        };
+        let said = |limit| inside(&path, (&old, &new), limit);
+        put(&new, b"abd");
+        assert!(
+            said(10).contains("the expected tree is not in this store any more"),
+            "{}",
+            said(10)
+        );
+        put(&old, b"abc");
+        assert_eq!(said(10), "byte 2");
+        assert_eq!(said(3), "byte 2");
+        assert!(
+            said(2).contains("more than 2 bytes are not looked into"),
+            "{}",
+            said(2)
+        );
+        put(&old, b"abd");
+        assert!(said(10).contains("is damaged"), "{}", said(10));
+    }
 }

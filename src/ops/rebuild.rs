@@ -11,7 +11,8 @@ use super::again::{Again, Compiled, How, compile, compiled_targets, missing_inpu
 use super::differ::{self, Built};
 use super::execute::Run;
 use super::failures::whole;
-use super::project::Project;
+use super::project::ProjectFiles;
+use super::verify::shorten::Shorten;
 use super::verify::{Finding, Judgement};
 use super::{Context, OpsError, sync};
 use crate::lock::LockedSource;
@@ -27,20 +28,44 @@ pub(super) const CHECK: &str = "rebuild";
 /// Compiles targets again, all that are compiled or the selected ones, and
 /// judges each against the lock's pin; without one against the store.
 ///
-/// A lock that cannot be read is judged by [`verify`](super::verify()), and
-/// gives no judgement here.
+/// A manifest or lock that cannot be read is told by [`verify`](super::verify()),
+/// and not judged here. An error is returned only when the user stopped the
+/// work; every other one is a verdict.
 pub fn rebuild(
     cx: &Context<'_>,
-    project: &Project,
+    files: &ProjectFiles,
     selected: Option<&BTreeSet<Triple>>,
 ) -> Result<Vec<Judgement>, OpsError> {
+    let found = match findings(cx, files, selected) {
+        Ok(found) => found,
+        Err(e @ OpsError::Cancelled(_)) => return Err(e),
+        Err(e) => vec![Finding::of_error(&e, Vec::new())],
+    };
+    let shorten = Shorten::new(cx, files);
+    let judged = found.into_iter().map(|finding| Judgement {
+        check: CHECK,
+        finding: shorten.finding(finding),
+    });
+    Ok(judged.collect())
+}
+
+fn findings(
+    cx: &Context<'_>,
+    files: &ProjectFiles,
+    selected: Option<&BTreeSet<Triple>>,
+) -> Result<Vec<Finding>, OpsError> {
+    let not_judged = |why: &str| Ok(vec![Finding::NotJudged(why.to_owned())]);
+    let Ok(project) = files.clone().load() else {
+        return not_judged("the manifest or a spec cannot be read");
+    };
+    let project = &project;
     let Ok(Some(file)) = project.read_lock() else {
-        return Ok(Vec::new());
+        return not_judged("there is no lock to judge it by");
     };
     check_selection(&file.lock, selected)?;
     let host = match sync::host(cx, &file.lock) {
         Ok(host) => host,
-        Err(e) => return Ok(vec![judgement(Finding::NotJudged(e.to_string()))]),
+        Err(e) => return not_judged(&e.to_string()),
     };
     let store = cx.store()?;
     let _using = store.begin_use(cx.observer, cx.cancel)?;
@@ -77,12 +102,7 @@ pub fn rebuild(
     if found.is_empty() {
         found.push(Finding::Good("the lock compiles nothing".to_owned()));
     }
-    Ok(found.into_iter().map(judgement).collect())
-}
-
-fn judgement(finding: Finding) -> Judgement {
-    let check = CHECK;
-    Judgement { check, finding }
+    Ok(found)
 }
 
 /// What the build must give: the pin, else what the store has.

@@ -151,6 +151,7 @@ struct Tar<'a, R> {
 impl<'a, R: BufRead> Tar<'a, R> {
     /// Begins to read a frame of at most `allowed` compressed bytes.
     fn new(input: &'a mut R, allowed: u64) -> Result<Self, PackError> {
+        crate::sys::decoding("pack");
         let source = Source {
             input,
             taken: 0,

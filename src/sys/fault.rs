@@ -15,6 +15,7 @@
 //! | a number | it fails with that error and does nothing |
 //! | `half-kill`, `half-ERRNO` | of a write the first half is done, then as above |
 //! | `zero` | a write says that it wrote nothing |
+//! | `panic` | the thread panics before it |
 //! | `stop` | the process stops (SIGSTOP) before it, and goes on after SIGCONT |
 //!
 //! | Place | Which operations |
@@ -23,6 +24,9 @@
 //! | `@LABEL` | the one with this label |
 //! | `+LABEL` | the one with this label and every one after it |
 //! | `%WHAT` | every one that does this, such as `lock` |
+//!
+//! `SYSROOT_FAULT_DECODED=FILE` appends a line for each decoder that is made
+//! for bytes from elsewhere.
 //!
 //! `SYSROOT_FAULT_WAIT` is how many seconds to wait for a lock at most,
 //! `SYSROOT_FAULT_BOOT` what to take for the machine's boot, and
@@ -56,6 +60,7 @@ enum Action {
     HalfKill,
     HalfFail(i32),
     Zero,
+    Panic,
     Stop,
 }
 
@@ -99,6 +104,7 @@ fn parse(text: &str) -> Option<(Action, Place)> {
         "half-kill" => Action::HalfKill,
         "zero" => Action::Zero,
         "stop" => Action::Stop,
+        "panic" => Action::Panic,
         other => match other.strip_prefix("half-") {
             Some(errno) => Action::HalfFail(errno.parse().ok()?),
             None => Action::Fail(other.parse().ok()?),
@@ -179,6 +185,8 @@ fn carry_out(action: Action) -> io::Result<()> {
         Action::Fail(errno) | Action::HalfFail(errno) => {
             return Err(io::Error::from_raw_os_error(errno));
         }
+        // The lock on what was seen is not held any more.
+        Action::Panic => std::panic::panic_any("as SYSROOT_FAULT says"),
         Action::Zero => {}
     }
     Ok(())
@@ -219,6 +227,19 @@ pub(super) fn wait_limit() -> Option<std::time::Duration> {
 /// Whether the file system shall be one that cannot exchange two names.
 pub(super) fn lacks_exchange() -> bool {
     std::env::var_os("SYSROOT_FAULT_NO_EXCHANGE").is_some()
+}
+
+/// Notes a decoder, if a test counts them.
+pub(super) fn decoding(what: &str) {
+    let Some(path) = std::env::var_os("SYSROOT_FAULT_DECODED") else {
+        return;
+    };
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.append(true).create(true).open(path);
+    // One that is not counted must not pass for one that was not made.
+    if let Err(e) = file.and_then(|mut file| writeln!(file, "{what}")) {
+        std::panic::panic_any(format!("SYSROOT_FAULT_DECODED: {e}"));
+    }
 }
 
 /// What to take for the machine's boot, if a test says so.

@@ -14,3 +14,12 @@ pub mod process;
 pub mod replace;
 pub mod stat;
 pub mod writers;
+
+/// Tells the tests that bytes from elsewhere are about to be decompressed:
+/// every maker of a decoder calls it first.
+pub(crate) fn decoding(what: &str) {
+    #[cfg(feature = "fault-injection")]
+    fault::decoding(what);
+    #[cfg(not(feature = "fault-injection"))]
+    let _ = what;
+}

@@ -331,26 +331,6 @@ fn a_cancelled_unpacking_stops() {
     assert_eq!(error.class(), Class::Terminated);
 }
 
-#[test]
-fn case_077_bytes_of_a_wrong_hash_reach_no_decoder() {
-    // Whoever wants to decode needs the handle, and there is none.
-    let bomb = xz(&vec![0; 8 << 20]);
-    let world = crate::support::World::new();
-    let server = crate::http::Server::start(move |_| crate::http::ok(&bomb));
-    let path = "dist/a".parse().unwrap();
-    let request = sysroot::fetch::Download {
-        path: &path,
-        sha256: sysroot::types::Sha256::of(b"another file"),
-        limit: 1 << 20,
-    };
-    let client = world.client(&server.url());
-    let error = client
-        .download(&request, &world.partial(), &|_| {})
-        .unwrap_err();
-    assert_eq!(error.class(), Class::Integrity);
-    assert_eq!(world.disk(), 0, "the refused bytes are gone");
-}
-
 /// Writes as upstream's installer does: the `tar` crate's GNU headers.
 fn as_upstream(files: &[(&str, &[u8], u32)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use super::fake::pins;
 use super::system;
+use crate::support::clock::other_clock;
 use crate::support::sandbox::{Said, Sandbox, said, snapshot};
 use crate::support::sources::{debian_driver, relocated};
 
@@ -21,54 +22,8 @@ fn manifest(targets: &[&str]) -> String {
     tables.fold(head, |text, table| text + &table)
 }
 
-/// Moves the clock of what it is loaded into by ten years.
-const CLOCK: &str = "
-#define _GNU_SOURCE
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
-enum { LATER = 10 * 365 * 24 * 3600 };
-int clock_gettime(clockid_t id, struct timespec *now) {
-    int result = syscall(SYS_clock_gettime, id, now);
-    if (result == 0 && id == CLOCK_REALTIME) now->tv_sec += LATER;
-    return result;
-}
-time_t time(time_t *out) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (out) *out = now.tv_sec;
-    return now.tv_sec;
-}
-int gettimeofday(struct timeval *restrict now, void *restrict zone) {
-    struct timespec exact;
-    clock_gettime(CLOCK_REALTIME, &exact);
-    now->tv_sec = exact.tv_sec;
-    now->tv_usec = exact.tv_nsec / 1000;
-    return 0;
-}
-";
-
 fn run(command: &mut Command) -> String {
     said(command).exits(0).out
-}
-
-/// Compiles the other clock, and sees that it goes ten years ahead.
-fn other_clock(dir: &Path) -> PathBuf {
-    let (source, library) = (dir.join("clock.c"), dir.join("clock.so"));
-    fs::write(&source, CLOCK).unwrap();
-    let mut cc = Command::new("cc");
-    run(cc
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source]));
-    let year = |clock: &str| -> i32 {
-        let mut date = Command::new("date");
-        let text = run(date.env("LD_PRELOAD", clock).arg("+%Y"));
-        text.trim().parse().unwrap()
-    };
-    let ahead = year(library.to_str().unwrap()) - year("");
-    assert!((9..=10).contains(&ahead), "{ahead} years ahead");
-    library
 }
 
 /// The system's toolchain in another place, with sources of another time, and

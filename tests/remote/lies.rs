@@ -68,6 +68,36 @@ fn case_125_a_blob_that_differs_from_its_name_is_dropped() {
     lied(&mut shared, "empty", empty);
 }
 
+/// The decoders of packs that were made since the last time.
+#[cfg(feature = "fault-injection")]
+fn packs_decoded(shared: &Shared) -> usize {
+    let path = shared.world.sandbox.path("decoded");
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let _ = std::fs::remove_file(path);
+    text.lines().filter(|line| *line == "pack").count()
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn case_125_and_p2_a_blob_that_differs_from_its_name_reaches_no_decoder() {
+    let mut shared = Shared::new(&[ONE]);
+    let count = shared.world.sandbox.path("decoded");
+    let count = count.to_str().unwrap().to_owned();
+    shared.world.sandbox.set("SYSROOT_FAULT_DECODED", &count);
+    let mut objects = shared.objects.lock().unwrap().clone();
+    let blob = find(&objects, "/cas/", is_blob);
+    // The last byte is the frame's checksum, so all of it could be decoded.
+    *objects.get_mut(&blob).unwrap().last_mut().unwrap() ^= 1;
+    lied(&mut shared, "the last byte", objects).mentions("differs from its name");
+    assert_eq!(packs_decoded(&shared), 0, "refused bytes were decoded");
+    let server = serving(shared.objects.lock().unwrap().clone());
+    let lock = shared.pinned.clone();
+    let project = shared.world.machine_with("good", &[ONE], &lock);
+    shared.world.remote(&server.url(), false);
+    shared.world.run(&project, &["sync"]).exits(0);
+    assert_eq!(packs_decoded(&shared), 1);
+}
+
 #[test]
 fn case_127_a_record_whose_blob_is_gone_is_a_miss() {
     let mut shared = Shared::new(&[ONE]);

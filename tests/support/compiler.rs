@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::dist::{DistTree, Release};
@@ -16,6 +17,30 @@ pub(crate) const HOST: &str = "x86_64-unknown-linux-gnu";
 pub(crate) const DATE: &str = "2026-05-20";
 const COMMIT: &str = "e50aa6fba4e63ab34c72bf9acfd2c307c1155d1a";
 const VERSION: &str = "1.97.0-nightly (e50aa6fba 2026-05-19)";
+
+/// What rustc says who it is.
+const ANSWER: &str = "printf 'rustc 1.97.0-nightly (e50aa6fba 2026-05-19)\\nbinary: rustc\\n\
+commit-hash: e50aa6fba4e63ab34c72bf9acfd2c307c1155d1a\\ncommit-date: 2026-05-19\\n\
+host: x86_64-unknown-linux-gnu\\nrelease: 1.97.0-nightly\\nLLVM version: 22.1.0\\n'";
+/// Where the library's sources are in a toolchain.
+const LIBRARY: &str = "lib/rustlib/src/rust/library";
+
+/// The library's sources, by their paths.
+fn library() -> Vec<(&'static str, String)> {
+    let manifest = |name: &str| format!("[package]\nname = \"{name}\"\n");
+    vec![
+        ("Cargo.lock", "version = 4\n".to_owned()),
+        ("Cargo.toml", "[workspace]\n".to_owned()),
+        ("core/Cargo.toml", manifest("core")),
+        ("core/src/lib.rs", "#![no_core]\n".to_owned()),
+        ("alloc/Cargo.toml", manifest("alloc")),
+        ("std/Cargo.toml", manifest("std")),
+        (
+            "compiler-builtins/compiler-builtins/Cargo.toml",
+            manifest("compiler_builtins"),
+        ),
+    ]
+}
 
 /// What the scripts leave behind, and look for.
 pub(crate) struct FakeCompiler {
@@ -73,29 +98,46 @@ impl FakeCompiler {
         fs::write(self.dir.join(format!("fail-{target}")), "").unwrap();
     }
 
+    /// Writes a toolchain of the machine with such a compiler below `dir`, and
+    /// returns its rustc beside the handle.
+    pub(crate) fn system(dir: &Path) -> (Self, PathBuf) {
+        let fake = Self {
+            dir: dir.join("compiler"),
+        };
+        fs::create_dir_all(&fake.dir).unwrap();
+        let root = dir.join("tool");
+        let program = |name: &str, text: &str| {
+            let path = root.join("bin").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let rustc = format!(
+            "#!/bin/sh\ncase \"$*\" in\n*'--print sysroot') echo '{}';;\n\
+             *'--print target-list') printf '{HOST}\\nthumbv7em-none-eabihf\\n';;\n*) {ANSWER};;\nesac\n",
+            root.display()
+        );
+        program("cargo", &fake.cargo());
+        let rustc = program("rustc", &rustc);
+        let std = format!("lib/rustlib/{HOST}/lib/libcore-1.rlib");
+        let sources = library().into_iter();
+        let sources = sources.map(|(path, text)| (format!("{LIBRARY}/{path}"), text));
+        for (path, text) in sources.chain([(std, "core of the host".to_owned())]) {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        (fake, rustc)
+    }
+
     fn packages(&self, ballast: &[u8]) -> Vec<Package> {
         let package =
             |name: &str, target: Option<&str>| Package::new(name, target).version(VERSION, COMMIT);
-        let rustc = format!(
-            "#!/bin/sh\nprintf 'rustc {VERSION}\\nbinary: rustc\\ncommit-hash: {COMMIT}\\ncommit-date: \
-             2026-05-19\\nhost: {HOST}\\nrelease: 1.97.0-nightly\\nLLVM version: 22.1.0\\n'\n"
-        );
-        let manifest = |name: &str| format!("[package]\nname = \"{name}\"\n");
+        let rustc = format!("#!/bin/sh\n{ANSWER}\n");
         let mut sources = package("rust-src", None);
-        let library = "lib/rustlib/src/rust/library";
-        for (path, text) in [
-            ("Cargo.lock", "version = 4\n".to_owned()),
-            ("Cargo.toml", "[workspace]\n".to_owned()),
-            ("core/Cargo.toml", manifest("core")),
-            ("core/src/lib.rs", "#![no_core]\n".to_owned()),
-            ("alloc/Cargo.toml", manifest("alloc")),
-            ("std/Cargo.toml", manifest("std")),
-            (
-                "compiler-builtins/compiler-builtins/Cargo.toml",
-                manifest("compiler_builtins"),
-            ),
-        ] {
-            sources = sources.bytes(&format!("{library}/{path}"), text.as_bytes(), false);
+        for (path, text) in library() {
+            sources = sources.bytes(&format!("{LIBRARY}/{path}"), text.as_bytes(), false);
         }
         let std = format!("lib/rustlib/{HOST}/lib/libcore-1.rlib");
         vec![
@@ -115,12 +157,13 @@ impl FakeCompiler {
             r#"#!/bin/sh
 case "$1" in
 -V) echo 'cargo 1.97.0-nightly (aaaaaaaaa 2026-05-15)'; exit ;;
-fetch) exit ;;
+fetch | -Z) exit ;;
 esac
 while [ $# -gt 0 ]; do
     case "$1" in --target) target=$2 ;; --target-dir) out=$2 ;; esac
     shift
 done
+target=${{target##*/}} target=${{target%.json}}
 echo "$target" >> '{dir}/begun'
 while [ -e '{dir}/hold-'"$target" ]; do sleep 0.05; done
 [ -e '{dir}/fail-'"$target" ] && {{ echo 'error: as it was told' >&2; exit 101; }}

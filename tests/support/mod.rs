@@ -1,6 +1,7 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test binary and the packer use a part of it")]
 
+pub(crate) mod clock;
 pub(crate) mod compiler;
 pub(crate) mod cyclonedx;
 pub(crate) mod dist;

@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::verify::{plant, traced};
+use super::tracing::{Call, REACHES, plant, traced};
 use super::{COMMIT, DATE, HOST, THUMB, dist, manifest, packages, served};
+use crate::support::compiler::{FakeCompiler, manifest as compiled};
 use crate::support::dist::Release;
 use crate::support::sandbox::Sandbox;
 use crate::support::serve::FileServer;
@@ -149,42 +150,33 @@ fn case_156_another_compiler_than_the_locked_one_compiles_nothing() {
     assert_eq!(fs::read(project.join("sysroot.lock")).unwrap(), before);
 }
 
+/// What sysroot may open in a checkout: its own files, and those of its output.
+fn is_own(below: &Path) -> bool {
+    let first = below.components().next();
+    let first = first.map_or("", |part| part.as_os_str().to_str().unwrap());
+    let whole = below.to_str().unwrap();
+    // A lock is replaced by way of a file beside it.
+    let beside = first.starts_with(".sysroot.lock");
+    beside
+        || first == ".sysroot"
+        || ["", "sysroot.toml", "sysroot.lock", "targets/my-os.json"].contains(&whole)
+}
+
 /// The calls of a run in a hostile checkout that start a program, open a file
 /// or a connection; each is checked against what the run is allowed.
-fn check_calls(calls: &[String], project: &Path, server: &str) {
-    let project = project.to_str().unwrap();
-    let own = [
-        "sysroot.toml",
-        "sysroot.lock",
-        ".sysroot",
-        ".sysroot.lock",
-        "targets/my-os.json",
-        ".sysroot/",
-    ];
+fn check_calls(calls: &[Call], project: &Path, server: &str) {
     for call in calls {
-        let name = call.split('(').next().unwrap();
-        let quoted = call.split('"').nth(1).unwrap_or_default();
-        match name {
-            "execve" | "execveat" => assert!(!call.contains(project), "started: {call}"),
-            "connect" => {
-                let port = server.rsplit(':').next().unwrap().trim_end_matches('/');
-                let allowed = call.contains("AF_UNIX") || call.contains(&format!("htons({port})"));
-                assert!(allowed, "connected: {call}");
-            }
-            "open" | "openat" => {
-                let below = quoted
-                    .strip_prefix(project)
-                    .and_then(|rest| rest.strip_prefix('/'));
-                let Some(below) = below else { continue };
-                let staged = below.starts_with(".sysroot.lock.") || below.starts_with("..sysroot");
-                let fine = staged
-                    || own
-                        .iter()
-                        .any(|own| below == *own || (own.ends_with('/') && below.starts_with(own)));
-                // A lock is replaced by way of a file beside it.
-                assert!(fine || below.starts_with(".sysroot.lock"), "opened: {call}");
-            }
-            _ => {}
+        if call.starts_a_program() {
+            let path = &call.paths[0];
+            assert!(!path.starts_with(project), "started: {}", call.text);
+        } else if call.name == "connect" {
+            let port = server.rsplit(':').next().unwrap().trim_end_matches('/');
+            let text = &call.text;
+            let allowed = text.contains("AF_UNIX") || text.contains(&format!("htons({port})"));
+            assert!(allowed, "connected: {text}");
+        } else if call.opens() {
+            let mut below = (call.paths.iter()).filter_map(|path| path.strip_prefix(project).ok());
+            assert!(below.all(is_own), "opened: {}", call.text);
         }
     }
 }
@@ -195,7 +187,6 @@ fn case_157_p18_a_checkouts_files_are_never_run_nor_even_opened() {
     let project = sandbox.project("p", &manifest(&[THUMB]));
     let marker = sandbox.path("marker");
     plant(&project, &marker);
-    let class = "execve,execveat,open,openat,connect";
     for command in [
         &["lock"][..],
         &["sync"],
@@ -204,11 +195,99 @@ fn case_157_p18_a_checkouts_files_are_never_run_nor_even_opened() {
         &["verify", "--deep"],
         &["status"],
     ] {
-        let (said, calls) = traced(&sandbox, &project, class, command);
+        let (said, calls) = traced(&sandbox, &project, REACHES, command);
         said.exits(0);
         check_calls(&calls, &project, &server.url());
         assert!(!marker.exists(), "{command:?}");
     }
+}
+
+/// A project whose targets are compiled, one of them by a spec of its own, in
+/// a checkout full of traps; and its compiler.
+fn compiles() -> (Sandbox, FakeCompiler, PathBuf) {
+    let mut sandbox = Sandbox::new();
+    let (compiler, root) = FakeCompiler::write_with(&sandbox.path(""), &[]);
+    sandbox.set("SYSROOT_DIST_SERVER", &format!("file://{}", root.display()));
+    let text = compiled(&[THUMB]) + "[targets.my-os]\nspec = \"targets/my-os.json\"\n";
+    let project = sandbox.project("p", &text);
+    plant(&project, &sandbox.path("marker"));
+    let spec = "{\"llvm-target\": \"thumbv7em-none-eabi\", \"arch\": \"arm\"}";
+    fs::write(project.join("targets/my-os.json"), spec).unwrap();
+    (sandbox, compiler, project)
+}
+
+#[test]
+fn case_157_p18_a_build_that_succeeds_runs_and_opens_nothing_of_the_checkout_either() {
+    let (sandbox, compiler, project) = compiles();
+    let (said, calls) = traced(&sandbox, &project, REACHES, &["sync"]);
+    said.exits(0);
+    check_calls(&calls, &project, ":0");
+    // It was a real run: both were compiled, and what is there is the result.
+    assert_eq!(compiler.built().len(), 2);
+    // They are put together in the cache.
+    let own = sandbox.cache().join("tmp");
+    let programs: Vec<&Path> = (calls.iter())
+        .filter(|call| call.starts_a_program())
+        .map(|call| call.paths[0].as_path())
+        .collect();
+    let ours = programs.iter().filter(|path| path.starts_with(&own));
+    assert!(ours.count() >= 4, "{programs:?}");
+    for target in [THUMB, "my-os"] {
+        let lib = project.join(format!(".sysroot/lib/rustlib/{target}/lib"));
+        assert_eq!(fs::read_dir(lib).unwrap().count(), 3);
+    }
+    // The programs of the output belong to the project, and nobody ran them.
+    sandbox.run(&project, &["verify", "--deep"]).exits(0);
+    let (said, calls) = traced(&sandbox, &project, REACHES, &["verify", "--rebuild"]);
+    said.exits(0);
+    check_calls(&calls, &project, ":0");
+    assert_eq!(compiler.built().len(), 4);
+    assert!(!sandbox.path("marker").exists());
+}
+
+#[test]
+fn p17_everything_that_a_run_changes_is_below_cache_output_and_lock() {
+    let (built, compiler, one) = compiles();
+    let (downloaded, _server) = served();
+    let two = downloaded.project("p", &manifest(&[THUMB]));
+    plant(&two, &downloaded.path("marker"));
+    for (sandbox, project) in [(&built, &one), (&downloaded, &two)] {
+        let own = |path: &Path| {
+            let below = path.strip_prefix(project).ok();
+            let own = below.is_some_and(|below| {
+                let first = below.components().next();
+                let name = first.and_then(|part| part.as_os_str().to_str());
+                name.is_some_and(|n| {
+                    n == ".sysroot" || n == "sysroot.lock" || n.starts_with(".sysroot.lock")
+                })
+            });
+            own || path.starts_with(sandbox.path("cache"))
+                || path.starts_with("/dev/null")
+                || path.starts_with("/dev/tty")
+                // What the fake compiler counts in is not sysroot's doing.
+                || path.starts_with(sandbox.path("compiler"))
+        };
+        for command in [
+            &["lock"][..],
+            &["sync"],
+            &["sync"],
+            &["verify", "--deep"],
+            &["cache", "gc"],
+        ] {
+            let (said, calls) = traced(sandbox, project, "%file", command);
+            said.exits(0);
+            let changes = calls.iter().filter(|call| call.changes());
+            for call in changes {
+                assert!(
+                    call.paths.iter().all(|path| own(path)),
+                    "{command:?}: {}",
+                    call.text
+                );
+            }
+        }
+        assert!(project.join(".sysroot/lib").exists());
+    }
+    assert_eq!(compiler.built().len(), 2);
 }
 
 #[test]
@@ -289,12 +368,7 @@ fn case_155_and_157_p18_compilers_see_nothing_of_the_checkout_or_the_surrounding
     // The key, which is in the lock, does not depend on any of it.
     sandbox.run(&project, &["lock"]).exits(0);
     assert_eq!(fs::read(project.join("sysroot.lock")).unwrap(), lock);
-    let (said, calls) = traced(
-        &sandbox,
-        &project,
-        "execve,execveat,open,openat,connect",
-        &["sync"],
-    );
+    let (said, calls) = traced(&sandbox, &project, REACHES, &["sync"]);
     said.exits(7);
     // The fake programs stand beside the project, so its own path is what counts.
     check_calls(&calls, &project, ":0");

@@ -8,6 +8,9 @@ mod clock;
 mod collect;
 #[cfg(feature = "fault-injection")]
 mod crash;
+mod damage;
+#[cfg(feature = "fault-injection")]
+mod decoders;
 mod fresh;
 mod freshness;
 mod group;
@@ -27,6 +30,7 @@ mod rest;
 mod signals;
 mod signature;
 mod store;
+mod tracing;
 mod update;
 mod verify;
 mod verify_formats;

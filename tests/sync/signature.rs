@@ -26,7 +26,7 @@ fn configure(sandbox: &mut Sandbox, policy: &str, keys: &[&str]) {
 }
 
 /// The file on the dist server that has the signature of the day's manifest.
-fn asc(sandbox: &Sandbox) -> PathBuf {
+pub(crate) fn asc(sandbox: &Sandbox) -> PathBuf {
     sandbox.path(&format!(
         "dist-root/dist/{DATE}/channel-rust-nightly.toml.asc"
     ))
@@ -38,7 +38,7 @@ fn manifest_bytes(sandbox: &Sandbox) -> Vec<u8> {
 }
 
 /// A sandbox whose dist server signs with a key that the user trusts.
-fn signed() -> (Sandbox, FileServer, TestKey, PathBuf) {
+pub(crate) fn signed() -> (Sandbox, FileServer, TestKey, PathBuf) {
     let (mut sandbox, server) = served();
     let key = TestKey::new(7);
     configure(&mut sandbox, "prefer", &[&key.public_asc()]);

@@ -9,116 +9,16 @@ use std::process::Command;
 
 use sysroot::lock::Lock;
 
-use super::{RISCV, THUMB, core, manifest, served};
+use super::tracing::{Call, TOUCHES, plant, started, traced};
+use super::{HOST, RISCV, THUMB, core, manifest, served};
+use crate::support::clock::other_clock;
+use crate::support::compiler::FakeCompiler;
 use crate::support::sandbox::{Said, Sandbox, said, snapshot};
 
-/// Files that run or load code for those who believe them, each of which
-/// leaves a mark.
-pub(crate) fn plant(project: &Path, marker: &Path) {
-    let script = format!("#!/bin/sh\ntouch '{}'\nexec \"$@\"\n", marker.display());
-    for program in [
-        "rustc",
-        "cargo",
-        "bin/rustc",
-        "wrapper",
-        ".git/hooks/pre-commit",
-        ".git/hooks/post-checkout",
-        ".cargo/bin/rustc",
-        "targets/linker",
-        "cc",
-    ] {
-        let path = project.join(program);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let quoted = |path: &Path| format!("\"{}\"", path.display());
-    let wrapper = quoted(&project.join("wrapper"));
-    let cargo = format!(
-        "[build]\nrustc = {wrapper}\nrustc-wrapper = {wrapper}\nrustflags = [\"-Clinker=wrapper\"]\n\
-         [target.'cfg(all())']\nrunner = {wrapper}\nlinker = {wrapper}\n\
-         [env]\nLD_PRELOAD = {{ value = {wrapper}, force = true }}\n"
-    );
-    let git = format!("[core]\nfsmonitor = {wrapper}\nhooksPath = .git/hooks\n");
-    for (path, text) in [
-        (".cargo/config.toml", cargo),
-        (".git/config", git),
-        (
-            "rust-toolchain.toml",
-            format!("[toolchain]\npath = {}\n", quoted(project)),
-        ),
-        (
-            "build.rs",
-            format!(
-                "fn main() {{ std::fs::write({}, \"\").unwrap() }}\n",
-                quoted(marker)
-            ),
-        ),
-        (
-            "Cargo.toml",
-            "[package]\nname = \"p\"\nversion = \"0.1.0\"\nbuild = \"build.rs\"\n".to_owned(),
-        ),
-        ("src/lib.rs", String::new()),
-        (
-            "config.toml",
-            "[dist]\nserver = \"http://127.0.0.1:1\"\n".to_owned(),
-        ),
-        (
-            ".env",
-            "SYSROOT_DIST_SERVER=http://127.0.0.1:1\n".to_owned(),
-        ),
-    ] {
-        let path = project.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-}
-
-/// Runs a command line under strace and returns the calls of a class.
-pub(crate) fn traced(
-    sandbox: &Sandbox,
-    dir: &Path,
-    calls: &str,
-    arguments: &[&str],
-) -> (Said, Vec<String>) {
-    let trace = sandbox.path("trace");
-    let mut command = Command::new("strace");
-    command
-        .args(["-f", "-s", "4096", "-e"])
-        .arg(format!("trace={calls}"));
-    command
-        .arg("-o")
-        .arg(&trace)
-        .arg(env!("CARGO_BIN_EXE_sysroot"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(&sandbox.env)
-        .current_dir(dir);
-    let said = said(&mut command);
-    let text = fs::read_to_string(&trace).unwrap();
-    // `4711  openat(AT_FDCWD, ...`, without signals, exits, and second halves.
-    let call = |line: &str| {
-        let (_, call) = line.split_once(' ')?;
-        let call = call.trim_start();
-        call.starts_with(|c: char| c.is_ascii_lowercase())
-            .then(|| call.to_owned())
-    };
-    let calls: Vec<String> = text.lines().filter_map(call).collect();
-    assert!(calls.len() > 10, "nothing was traced:\n{text}");
-    (said, calls)
-}
-
-#[test]
-fn case_157_p12_verify_starts_nothing_connects_nowhere_and_writes_nothing() {
-    let (sandbox, _server) = served();
-    let project = sandbox.project("p", &manifest(&[THUMB]));
-    sandbox.run(&project, &["sync"]).exits(0);
-    let marker = sandbox.path("marker");
-    plant(&project, &marker);
-    let before = (snapshot(&project), snapshot(&sandbox.path("cache")));
-    // Every call that takes a path, opens a socket or changes an open file;
-    // what is not on this list has no business in `verify`.
+/// Asserts that a run only looked: the programs it started are `allowed`, each
+/// with its arguments, and nothing was connected to or written.
+fn only_looked(calls: &[Call], allowed: &[String], what: &[&str]) {
+    // What is not on this list has no business in `verify`.
     let looks = [
         "access",
         "faccessat",
@@ -132,39 +32,100 @@ fn case_157_p12_verify_starts_nothing_connects_nowhere_and_writes_nothing() {
         "statfs",
         "statx",
     ];
-    let class = "%file,%network,ftruncate,fallocate,fchmod,fchown,fsetxattr,fremovexattr,execveat";
-    for arguments in [
-        &["verify"][..],
-        &["verify", "--deep"],
-        &["verify", "--deep", "--format", "sarif"],
-        &["lock", "--check"],
-        &["sync", "--check"],
-    ] {
-        let (said, calls) = traced(&sandbox, &project, class, arguments);
-        said.exits(0);
-        let mut started = 0;
-        for call in &calls {
-            let name = call.split('(').next().unwrap();
-            let harmless = match name {
-                "execve" => {
-                    started += 1;
-                    started == 1 && call.contains(env!("CARGO_BIN_EXE_sysroot"))
-                }
-                "open" | "openat" | "openat2" => {
-                    let writes = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_TMPFILE"];
-                    !writes.iter().any(|flag| call.contains(flag))
-                }
-                // How a signal handler wakes its thread, inside the process.
-                "socketpair" => call.contains("AF_UNIX"),
-                "recvfrom" => true,
-                name => looks.contains(&name),
-            };
-            assert!(harmless, "{arguments:?}: {call}");
-        }
-        assert_eq!(started, 1);
+    for call in calls {
+        let harmless = match call.name.as_str() {
+            // Judged below.
+            "execve" | "execveat" => true,
+            _ if call.opens() => !call.opens_to_write() || call.paths == [Path::new("/dev/null")],
+            // How a signal handler wakes its thread, inside the process.
+            "socketpair" => call.text.contains("AF_UNIX"),
+            "recvfrom" => true,
+            // What is asked stands outside of the checkout.
+            "chdir" => call.text.starts_with("chdir(\"/\""),
+            name => looks.contains(&name),
+        };
+        assert!(harmless, "{what:?}: {}", call.text);
     }
+    let others: Vec<String> = started(calls)
+        .into_iter()
+        .filter(|line| !allowed.contains(line))
+        .collect();
+    assert!(others.is_empty(), "{what:?} started {others:#?}");
+}
+
+/// What P12 is about.
+const LOOKING: [&[&str]; 5] = [
+    &["verify"],
+    &["verify", "--deep"],
+    &["verify", "--deep", "--format", "sarif"],
+    &["lock", "--check"],
+    &["sync", "--check"],
+];
+
+#[test]
+fn case_157_p12_verify_starts_nothing_connects_nowhere_and_writes_nothing() {
+    let (unsigned, _one) = served();
+    let first = unsigned.project("p", &manifest(&[THUMB]));
+    // With configured keys and a cached manifest, the signature is judged too.
+    let (signed, _two, _key, second) = super::signature::signed();
+    for (sandbox, project) in [(&unsigned, &first), (&signed, &second)] {
+        sandbox.run(project, &["sync"]).exits(0);
+        let marker = sandbox.path("marker");
+        plant(project, &marker);
+        let before = (snapshot(project), snapshot(&sandbox.path("cache")));
+        for arguments in LOOKING {
+            let (said, calls) = traced(sandbox, project, TOUCHES, arguments);
+            said.exits(0);
+            only_looked(&calls, &[], arguments);
+        }
+        assert!(!marker.exists());
+        assert!(before == (snapshot(project), snapshot(&sandbox.path("cache"))));
+    }
+    let report = signed.run(&second, &["verify", "--json"]).json();
+    assert_eq!(check(&report, "signature")["verdict"], "good");
+}
+
+#[test]
+fn case_157_p12_for_system_verify_asks_the_machines_own_compiler_for_its_version_only() {
+    let mut sandbox = Sandbox::new();
+    let (compiler, rustc) = FakeCompiler::system(&sandbox.path(""));
+    let bin = rustc.parent().unwrap().to_owned();
+    sandbox.set("PATH", &format!("{}:/usr/bin:/bin", bin.display()));
+    let spec = "{\"llvm-target\": \"thumbv7em-none-eabi\", \"arch\": \"arm\"}";
+    let text = format!(
+        "[toolchain]\nchannel = \"system\"\n[targets.{HOST}]\n[targets.{THUMB}]\n\
+         strategy = \"build\"\n[targets.my-os]\nspec = \"targets/my-os.json\"\n"
+    );
+    let project = sandbox.project("p", &text);
+    fs::create_dir(project.join("targets")).unwrap();
+    fs::write(project.join("targets/my-os.json"), spec).unwrap();
+    sandbox.run(&project, &["sync"]).exits(0);
+    assert_eq!(compiler.built().len(), 2);
+    let lock = fs::read_to_string(project.join("sysroot.lock")).unwrap();
+    assert_eq!(lock.matches("\npin = ").count(), 2, "{lock}");
+    let marker = sandbox.path("marker");
+    plant(&project, &marker);
+    let before = (snapshot(&project), snapshot(&sandbox.path("cache")));
+    // All that is ever started. The shell ends what is asked if we die meanwhile.
+    let own = |program: &str, question: &str| format!("{}/{program} {question}", bin.display());
+    let allowed = [
+        own("rustc", "--print sysroot"),
+        own("rustc", "-vV"),
+        own("cargo", "-V"),
+        own("rustc", "--print target-list"),
+        "/bin/sh -c read -r line; kill -KILL 0".to_owned(),
+    ];
+    let mut asked = BTreeSet::new();
+    for arguments in LOOKING {
+        let (said, calls) = traced(&sandbox, &project, TOUCHES, arguments);
+        said.exits(0);
+        only_looked(&calls, &allowed, arguments);
+        asked.extend(started(&calls));
+    }
+    assert!(asked.contains(&allowed[1]), "nothing was asked: {asked:?}");
     assert!(!marker.exists());
     assert!(before == (snapshot(&project), snapshot(&sandbox.path("cache"))));
+    assert_eq!(compiler.built().len(), 2, "verify compiled");
 }
 
 #[test]
@@ -249,12 +210,16 @@ fn case_093_p13_what_cannot_be_read_is_9_and_no_yes() {
 }
 
 /// A copy of a project and its cache in another place, owned by another user,
-/// with other times.
+/// with other times and modes, ten years later.
 struct Elsewhere {
     dir: tempfile::TempDir,
+    /// Of the clock: a space in its path would end its name.
+    _plain: tempfile::TempDir,
     binary: PathBuf,
     project: PathBuf,
     cache: PathBuf,
+    clock: PathBuf,
+    config: Option<PathBuf>,
 }
 
 const OTHER_USER: u32 = 4712;
@@ -267,7 +232,12 @@ impl Elsewhere {
             .unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let at = |name: &str| dir.path().join(name);
+        // Of the modes only the executable bit stays: files that all could read
+        // are the owner's only, the other half is the group's too.
         let copy = "set -e; cp -a \"$1\" \"$3\"; cp -a \"$2\" \"$4\"; cp \"$5\" \"$6\"\n\
+                    find \"$3\" \"$4\" -type f -perm -u+x -exec chmod 0750 {} +\n\
+                    find \"$3\" -type f ! -perm -u+x -exec chmod 0640 {} +\n\
+                    find \"$4\" -type f ! -perm -u+x -exec chmod 0600 {} +\n\
                     find \"$3\" \"$4\" -exec touch -h -d 2001-02-03 {} +\n\
                     chown -R 4712:4712 \"$3\" \"$4\"";
         let mut command = Command::new("sh");
@@ -284,15 +254,31 @@ impl Elsewhere {
         said(&mut command).exits(0);
         let (binary, project, cache) = (at("binary"), at("another name"), at("cache"));
         assert_eq!(fs::metadata(&project).unwrap().uid(), OTHER_USER);
+        let plain = tempfile::tempdir().unwrap();
+        fs::set_permissions(plain.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let clock = other_clock(plain.path());
+        // The configuration is the user's own, and says the same.
+        let config = sandbox.env.get("SYSROOT_CONFIG").map(|config| {
+            let of_user = dir.path().join("config");
+            let (from, keys) = (Path::new(config), sandbox.path("key-0.asc"));
+            fs::create_dir(&of_user).unwrap();
+            fs::copy(keys, of_user.join("key-0.asc")).unwrap();
+            fs::copy(from, of_user.join("config.toml")).unwrap();
+            of_user.join("config.toml")
+        });
         Self {
             dir,
+            _plain: plain,
             binary,
             project,
             cache,
+            clock,
+            config,
         }
     }
 
-    /// Runs the command as the other user, in another language and time zone.
+    /// Runs the command as the other user, in another language, time zone and
+    /// decade.
     fn run(&self, arguments: &[&str]) -> Said {
         let mut command = Command::new("setpriv");
         let user = OTHER_USER.to_string();
@@ -308,7 +294,9 @@ impl Elsewhere {
         command
             .env("LC_ALL", "tr_TR.UTF-8")
             .env("LANG", "tr_TR.UTF-8")
-            .env("TZ", "Pacific/Kiritimati");
+            .env("TZ", "Pacific/Kiritimati")
+            .env("LD_PRELOAD", &self.clock);
+        command.envs(self.config.iter().map(|config| ("SYSROOT_CONFIG", config)));
         command.env("PATH", "/usr/bin:/bin");
         said(&mut command)
     }
@@ -331,8 +319,17 @@ fn p14_the_same_bytes_give_the_same_answer_to_anyone_anywhere() {
         assert!(text.contains(from));
         fs::write(path, text.replacen(from, to, 1)).unwrap();
     };
-    let changes: [(&str, i32, Change<'_>); 7] = [
+    let changes: [(&str, i32, Change<'_>); 8] = [
         ("nothing", 0, &|_, _| {}),
+        ("planted hash", 6, &|_, p| {
+            let text = fs::read_to_string(p.join("sysroot.lock")).unwrap();
+            let table = text.find(&format!("[archives.rustc.{HOST}]")).unwrap();
+            let at = table + text[table..].find("sha256:").unwrap() + 7;
+            let other = if &text[at..=at] == "0" { "1" } else { "0" };
+            let mut planted = text.clone();
+            planted.replace_range(at..=at, other);
+            fs::write(p.join("sysroot.lock"), planted).unwrap();
+        }),
         ("manifest", 1, &|_, p| {
             edit_text(p.join("sysroot.toml"), THUMB, RISCV);
         }),
@@ -356,9 +353,8 @@ fn p14_the_same_bytes_give_the_same_answer_to_anyone_anywhere() {
         }),
     ];
     for (what, code, change) in changes {
-        let (mut sandbox, _server) = served();
+        let (mut sandbox, _server, _key, project) = super::signature::signed();
         sandbox.set("TZ", "America/Adak");
-        let project = sandbox.project("p", &manifest(&[THUMB]));
         sandbox.run(&project, &["sync"]).exits(0);
         change(&sandbox, &project);
         let other = Elsewhere::of(&sandbox, &project);
@@ -376,6 +372,11 @@ fn p14_the_same_bytes_give_the_same_answer_to_anyone_anywhere() {
             if arguments.contains(&"--deep") {
                 assert_eq!(here.code, code, "{what}: {arguments:?}\n{}", here.out);
             }
+        }
+        // The signature is judged there, by the other user's key and clock.
+        if what == "nothing" {
+            let there = other.run(&["verify", "--json"]).json();
+            assert_eq!(check(&there, "signature")["verdict"], "good");
         }
     }
 }

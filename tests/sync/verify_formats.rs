@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{RISCV, THUMB, manifest, served};
+use crate::support::compiler::{FakeCompiler, manifest as compiled};
 use crate::support::sandbox::{Said, Sandbox};
 
 /// A repository with a project in a directory with an odd name, synced, and
@@ -317,4 +318,131 @@ fn case_152_specs_are_judged_one_by_one() {
         found[0]["places"][0]["line"],
         line(&project.join("sysroot.toml"), "spec = \"other")
     );
+}
+
+#[test]
+fn on_github_no_line_for_people_is_a_command() {
+    let (mut sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    // Text of the checkout that a runner would obey, in what is quoted of it.
+    let hostile = "##[add-matcher]evil.json";
+    let text = manifest(&[THUMB]) + &format!("opt-level = \"{hostile}\"\n");
+    fs::write(project.join("sysroot.toml"), text).unwrap();
+    let said = sandbox.run(&project, &["verify"]).exits(2);
+    assert!(said.out.contains(hostile), "{}", said.out);
+    sandbox.set("GITHUB_ACTIONS", "true");
+    for command in ["verify", "sync", "lock"] {
+        let said = sandbox.run(&project, &[command]).exits(2);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(!all.contains("##["), "{all}");
+        assert!(all.contains("## [add-matcher]evil.json"), "{all}");
+    }
+}
+
+#[test]
+fn every_sarif_result_has_a_place() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    // Damage in the store is in no line of any file of the project.
+    let trees = fs::read_dir(sandbox.cache().join("trees")).unwrap();
+    let name = format!("lib/rustlib/{THUMB}/lib/libcore-a.rlib");
+    let mut files = trees.map(|tree| tree.unwrap().path().join(&name));
+    fs::remove_file(files.find(|file| file.exists()).unwrap()).unwrap();
+    let uris = |code| -> Vec<String> {
+        let arguments = ["verify", "--deep", "--format", "sarif"];
+        let log: Value =
+            serde_json::from_str(&sandbox.run(&project, &arguments).exits(code).out).unwrap();
+        let results = log["runs"][0]["results"].as_array().unwrap();
+        let place = |result: &Value| result["locations"][0]["physicalLocation"].clone();
+        let places: Vec<Value> = results.iter().map(place).collect();
+        assert!(
+            places
+                .iter()
+                .all(|place| place["region"]["startLine"].is_u64())
+        );
+        let uri = |place: &Value| {
+            place["artifactLocation"]["uri"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        places.iter().map(uri).collect()
+    };
+    assert_eq!(uris(5), ["sysroot.lock"]);
+    fs::remove_file(project.join("sysroot.lock")).unwrap();
+    assert_eq!(uris(1), ["sysroot.toml"]);
+}
+
+#[test]
+fn an_error_of_rebuild_is_a_verdict_beside_the_others() {
+    let mut sandbox = Sandbox::new();
+    let (_compiler, root) = FakeCompiler::write_with(&sandbox.path(""), &[]);
+    sandbox.set("SYSROOT_DIST_SERVER", &format!("file://{}", root.display()));
+    let project = sandbox.project("p", &compiled(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let run = |format: &str, target: &str, code| {
+        let arguments = [
+            "verify",
+            "--rebuild",
+            "--target",
+            target,
+            "--format",
+            format,
+        ];
+        sandbox.run(&project, &arguments).exits(code).out
+    };
+    let rebuilt = |text: &str| -> Value {
+        let object: Value = serde_json::from_str(text).unwrap();
+        let checks = object["checks"].as_array().unwrap();
+        let names: Vec<&str> = checks
+            .iter()
+            .map(|c| c["check"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "lock",
+                "manifest",
+                "specs",
+                "signature",
+                "output",
+                "pins",
+                "rebuild"
+            ]
+        );
+        assert!(
+            checks[..6].iter().all(|check| check["verdict"] != "bad"),
+            "{text}"
+        );
+        checks[6].clone()
+    };
+    assert_eq!(rebuilt(&run("json", THUMB, 0))["verdict"], "good");
+    // A target that the lock does not have.
+    let check = rebuilt(&run("json", RISCV, 2));
+    assert_eq!(
+        (&check["verdict"], &check["exit_code"]),
+        (&"bad".into(), &2.into())
+    );
+    assert!(
+        check["findings"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains(RISCV),
+        "{check}"
+    );
+    let xml = run("junit", RISCV, 2);
+    assert!(xml.contains("tests=\"7\" failures=\"1\""), "{xml}");
+    assert!(xml.contains("type=\"exit code 2\""), "{xml}");
+    // One that speaks of the cache does not say where it is.
+    let tmp = sandbox.cache().join("tmp");
+    fs::remove_dir_all(&tmp).unwrap();
+    fs::write(&tmp, "in the way").unwrap();
+    let check = rebuilt(&run("json", THUMB, 9));
+    let said = check.to_string();
+    assert!(said.contains("<cache>/v1/tmp"), "{said}");
+    let cache = sandbox.path("cache").to_str().unwrap().to_owned();
+    assert!(!said.contains(&cache), "{said}");
+    assert!(!run("junit", THUMB, 9).contains(&cache));
 }

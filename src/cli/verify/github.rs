@@ -8,26 +8,42 @@
 use super::paths::Paths;
 use crate::ops::{Finding, Problem, VerifyReport};
 
-/// How many problems of one check become annotations of their own: GitHub
-/// shows ten of a step, and a damaged output may have thousands.
-const MOST: usize = 50;
+/// How many errors GitHub shows of one step; more are dropped without a word,
+/// and a damaged output may have thousands.
+const SHOWN: usize = 10;
 
 pub(super) fn commands(report: &VerifyReport, paths: &Paths) -> String {
-    let mut lines = Vec::new();
+    let (mut bad, mut lines) = (Vec::new(), Vec::new());
     for judgement in &report.judgements {
-        let title = format!("sysroot verify: {}", judgement.check);
-        let notice = |text: &str| format!("::notice title={}::{}", property(&title), data(text));
+        let check = judgement.check;
         match &judgement.finding {
             Finding::Good(_) => {}
-            Finding::NotJudged(text) => lines.push(notice(&format!("not judged: {text}"))),
+            Finding::NotJudged(text) => {
+                let text = data(&format!("not judged: {text}"));
+                lines.push(format!("::notice title={}::{text}", title(check)));
+            }
             Finding::Bad(_, problems) => {
-                let shown = problems.iter().take(MOST);
-                lines.extend(shown.map(|problem| error(problem, &title, paths)));
-                if let Some(more) = problems.len().checked_sub(MOST).filter(|more| *more > 0) {
-                    lines.push(notice(&format!("{more} more; `sysroot verify` lists them")));
-                }
+                bad.extend(problems.iter().enumerate().map(|(nth, p)| (nth, check, p)));
             }
         }
+    }
+    if bad.len() > SHOWN {
+        // Each check's first problem before any one's second: none is hidden.
+        let mut order: Vec<usize> = (0..bad.len()).collect();
+        order.sort_by_key(|at| bad.get(*at).map(|(nth, ..)| *nth));
+        order.truncate(SHOWN - 1);
+        order.sort_unstable();
+        let shown = order.iter().filter_map(|at| bad.get(*at));
+        lines.extend(shown.map(|(_, check, problem)| error(problem, check, paths)));
+        let more = bad.len() - order.len();
+        lines.push(format!(
+            "::error title=sysroot verify::{more} more; `sysroot verify` lists them"
+        ));
+    } else {
+        lines.extend(
+            bad.iter()
+                .map(|(_, check, problem)| error(problem, check, paths)),
+        );
     }
     let code = super::exit_code(report);
     lines.push(if code == 0 {
@@ -38,21 +54,24 @@ pub(super) fn commands(report: &VerifyReport, paths: &Paths) -> String {
     lines.join("\n")
 }
 
-fn error(problem: &Problem, title: &str, paths: &Paths) -> String {
-    let place = problem.places.first().map(|place| {
-        format!(
-            "file={},line={},col={},",
-            property(&paths.in_repository(&place.file)),
-            place.spot.line,
-            place.spot.column
-        )
-    });
+fn title(check: &str) -> String {
+    property(&format!("sysroot verify: {check}"))
+}
+
+fn error(problem: &Problem, check: &str, paths: &Paths) -> String {
+    let place = paths.place_of(check, problem);
     let mut message = problem.message.clone();
     if let Some(hint) = &problem.hint {
         message = format!("{message}\n{hint}");
     }
-    let (place, title) = (place.unwrap_or_default(), property(title));
-    format!("::error {place}title={title}::{}", data(&message))
+    format!(
+        "::error file={},line={},col={},title={}::{}",
+        property(&paths.in_repository(&place.file)),
+        place.spot.line,
+        place.spot.column,
+        title(check),
+        data(&message)
+    )
 }
 
 /// Escapes the message of a command.
@@ -71,6 +90,8 @@ fn property(text: &str) -> String {
 mod tests {
     use super::super::samples::{bad, paths, problem};
     use super::*;
+    use crate::ops::Judgement;
+    use crate::types::Class;
 
     #[test]
     fn each_line_is_one_command_whatever_a_message_holds() {
@@ -89,10 +110,24 @@ mod tests {
     }
 
     #[test]
-    fn many_problems_are_counted_instead() {
-        let report = bad(vec![problem("m", "/repo/p/f"); MOST + 3]);
+    fn ten_errors_are_shown_and_more_are_counted_instead() {
+        let report = |count: usize| bad(vec![problem("m", "/repo/p/f"); count]);
+        let text = commands(&report(SHOWN), &paths());
+        assert_eq!(text.matches("::error file=").count(), SHOWN);
+        assert!(!text.contains(" more; "), "{text}");
+        let mut report = report(SHOWN + 3);
+        report.judgements.push(Judgement {
+            check: "output",
+            finding: Finding::bad(Class::CheckFailed, ["of the output", "another"]),
+        });
         let text = commands(&report, &paths());
-        assert_eq!(text.matches("::error ").count(), MOST);
-        assert!(text.contains("::3 more; "), "{text}");
+        assert_eq!(text.matches("::error ").count(), SHOWN);
+        assert_eq!(text.matches("::error file=").count(), SHOWN - 1);
+        assert!(text.contains("::6 more; "), "{text}");
+        // The second check is among them, though the first has enough for all.
+        assert!(
+            text.contains("title=sysroot verify%3A output::of the output"),
+            "{text}"
+        );
     }
 }

@@ -30,13 +30,10 @@ pub(super) fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<ExitCode, 
                 },
             };
             let mut report = ops::verify(&session.cx, &files, options)?;
-            // What is wrong with the manifest has been told by its own check.
-            if args.rebuild
-                && let Ok(project) = files.clone().load()
-            {
+            if args.rebuild {
                 let selected = args.targets.iter().cloned().collect();
                 let selected = (!args.targets.is_empty()).then_some(selected);
-                let again = ops::rebuild(&session.cx, &project, selected.as_ref())?;
+                let again = ops::rebuild(&session.cx, &files, selected.as_ref())?;
                 report.judgements.extend(again);
             }
             (report, files.dir)

@@ -2,12 +2,15 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::ops::{Place, Problem};
+
 /// The project's directory and the repository it is in.
 pub(super) struct Paths {
     /// As the problems' places have it.
     dir: PathBuf,
     /// From the repository's root to the project.
     below_root: PathBuf,
+    has_lock: bool,
 }
 
 impl Paths {
@@ -24,7 +27,21 @@ impl Paths {
         Self {
             dir: dir.to_owned(),
             below_root: below_root.unwrap_or_default(),
+            has_lock: dir.join("sysroot.lock").exists(),
         }
+    }
+
+    /// Where to show a problem that has no place of its own, because viewers
+    /// drop what has none: the lock as a whole, or the manifest where that is
+    /// what was judged, or all there is.
+    pub(super) fn place_of(&self, check: &str, problem: &Problem) -> Place {
+        let file = if check == "manifest" || !self.has_lock {
+            "sysroot.toml"
+        } else {
+            "sysroot.lock"
+        };
+        let first = problem.places.first().cloned();
+        first.unwrap_or_else(|| Place::whole(self.dir.join(file)))
     }
 
     /// A file by its path below the project: the same wherever the project is.

@@ -67,15 +67,16 @@ fn result(check: &str, problem: &Problem, paths: &Paths) -> Value {
     if let Some(hint) = &problem.hint {
         text = format!("{text}\n{hint}");
     }
-    let places: Vec<Value> = problem.places.iter().map(|p| location(p, paths)).collect();
-    let (first, others) = places.split_at(places.len().min(1));
+    let first = location(&paths.place_of(check, problem), paths);
+    let others = problem.places.iter().skip(1);
+    let others: Vec<Value> = others.map(|place| location(place, paths)).collect();
     // Lines move; what is wrong stays.
     let identity = blake3::hash(format!("{check}\n{}", problem.message).as_bytes());
     let mut result = json!({
         "ruleId": check,
         "level": "error",
         "message": { "text": text },
-        "locations": first,
+        "locations": [first],
         "partialFingerprints": { "finding/v1": &identity.to_hex()[..32] },
     });
     if let Some(index) = CHECKS.iter().position(|known| known.name == check) {
@@ -124,6 +125,18 @@ fn uri(path: &str) -> String {
 mod tests {
     use super::super::samples::{bad, paths, problem};
     use super::*;
+
+    #[test]
+    fn what_has_no_place_of_its_own_is_shown_at_the_file_that_was_judged() {
+        // There is no lock in this project, so all is shown in the manifest.
+        let problem = Problem::from("no place");
+        let log = log(&bad(vec![problem]), &paths());
+        let result = &log["runs"][0]["results"][0];
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "p/sysroot.toml");
+        assert_eq!(place["region"]["startLine"], 1);
+        assert!(result.get("relatedLocations").is_none());
+    }
 
     #[test]
     fn paths_are_uris_below_the_root() {

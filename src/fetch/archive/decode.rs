@@ -57,6 +57,7 @@ impl Read for Source {
 
 impl Decoder {
     pub(super) fn new(file: File, format: Format, limits: &Limits) -> Result<Self, ArchiveError> {
+        crate::sys::decoding("archive");
         let file_error = Rc::default();
         let source = Source {
             file,

@@ -11,10 +11,12 @@
 mod files;
 mod finding;
 pub(super) mod output;
+pub(super) mod shorten;
 mod subject;
 
 pub use finding::{Finding, Judgement, Place, Problem};
 
+use self::shorten::Shorten;
 use self::subject::Subject;
 use super::project::ProjectFiles;
 use super::signature::SignatureCheck;
@@ -158,6 +160,7 @@ pub fn verify(
     options: VerifyOptions,
 ) -> Result<VerifyReport, OpsError> {
     let subject = Subject::read(cx, files, options);
+    let shorten = Shorten::new(cx, files);
     let mut report = VerifyReport::default();
     for check in CHECKS {
         let finding = match (check.judge)(&subject) {
@@ -168,7 +171,7 @@ pub fn verify(
         };
         report.judgements.push(Judgement {
             check: check.name,
-            finding: subject.shortened(finding),
+            finding: shorten.finding(finding),
         });
     }
     Ok(report)

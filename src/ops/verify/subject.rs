@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::finding::{Finding, Place, Problem};
+use super::finding::Place;
 use super::{VerifyOptions, output};
 use crate::document::{Places, Spot};
 use crate::lock::{Difference, Lock, differences};
@@ -116,29 +116,6 @@ impl<'a> Subject<'a> {
             OpsError::Lock(_) => vec![Place::whole(&self.files.lock)],
             _ => Vec::new(),
         }
-    }
-
-    /// Takes the checkout's and the cache's path out of messages, which must
-    /// be the same wherever the same bytes stand.
-    pub(super) fn shortened(&self, finding: Finding) -> Finding {
-        let Finding::Bad(class, problems) = finding else {
-            return finding;
-        };
-        let cache = self.cx.settings.cache.display().to_string();
-        let real = std::fs::canonicalize(&self.files.dir).unwrap_or_default();
-        let dirs = [&self.files.dir, &real].map(|dir| format!("{}/", dir.display()));
-        let short = |mut text: String| {
-            for dir in dirs.iter().filter(|dir| dir.len() > 2) {
-                text = text.replace(dir.as_str(), "");
-            }
-            text.replace(&cache, "<cache>")
-        };
-        let problems = problems.into_iter().map(|problem| Problem {
-            message: short(problem.message),
-            hint: problem.hint.map(short),
-            ..problem
-        });
-        Finding::Bad(class, problems.collect())
     }
 }
 
