@@ -20,6 +20,9 @@ use crate::types::RelPath;
 /// The lowest rate at which an upload may go, in bytes a second.
 const UPLOAD_RATE: u64 = 64 << 10;
 
+/// Bytes of a file that are read and sent at once.
+const PIECE: usize = 256 << 10;
+
 /// What is sent.
 #[derive(Clone, Copy)]
 pub(crate) enum Upload<'a> {
@@ -204,7 +207,10 @@ fn body(upload: Upload<'_>) -> Result<(reqwest::Body, u64), FetchError> {
             let name = std::path::Path::new("the file to send");
             let mut file = fs::at("open", name, file.try_clone())?;
             fs::at("read", name, file.rewind())?;
-            Ok((tokio::fs::File::from_std(file).into(), size))
+            let file = tokio::fs::File::from_std(file);
+            // The default of 4 KiB would ask a thread for each.
+            let stream = tokio_util::io::ReaderStream::with_capacity(file, PIECE);
+            Ok((reqwest::Body::wrap_stream(stream), size))
         }
     }
 }

@@ -257,6 +257,9 @@ impl Warm<'_> {
                     },
                 )?;
                 report.pushed.extend(pushed.pushed);
+                if let Some(failed) = pushed.failed.into_iter().next() {
+                    return Err(failed.error.into());
+                }
             }
             Ok((good, bad))
         });

@@ -62,6 +62,14 @@ pub enum RemoteError {
         /// The bound that was not kept.
         expected: String,
     },
+    /// A remote that failed too often in this run.
+    #[error("`{remote}` is not asked any more: it failed {failures} times in a row")]
+    GivenUp {
+        /// The remote.
+        remote: String,
+        /// How often.
+        failures: u32,
+    },
     /// An object is larger than its kind may be.
     #[error("an object of `{remote}` is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -123,7 +131,7 @@ impl Diagnostic for RemoteError {
             Self::Credentials { .. } => Class::Trust,
             Self::Key(e) => e.class(),
             Self::Http(e) => e.class(),
-            Self::Store { .. } | Self::TooSlow { .. } => Class::Network,
+            Self::Store { .. } | Self::TooSlow { .. } | Self::GivenUp { .. } => Class::Network,
             Self::TooLarge { .. } | Self::Record { .. } | Self::Blob { .. } | Self::Tree { .. } => {
                 Class::Integrity
             }
@@ -145,7 +153,7 @@ impl Diagnostic for RemoteError {
             Self::Http(FetchError::Cancelled(_)) => return None,
             Self::Http(FetchError::Fs(e)) => return e.hint(),
             // Its other hints are about the dist server.
-            Self::Http(_) | Self::Store { .. } | Self::TooSlow { .. } => {
+            Self::Http(_) | Self::Store { .. } | Self::TooSlow { .. } | Self::GivenUp { .. } => {
                 "check the remote and its credentials, then run the same command again"
             }
             Self::Setup { .. } => "check the environment variables of the store",
