@@ -110,7 +110,7 @@ pub fn push(
         parcels.extend(components(&store, &file.lock, &mut report.missing));
     }
     let goals = settings.writable().map(|remote| {
-        let transport = connect(remote, cx.surroundings(), Patience::Asked)?;
+        let transport = connect(remote, cx.surroundings(), Patience::Asked, None)?;
         Ok(Goal {
             remote,
             transport,

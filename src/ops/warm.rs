@@ -79,7 +79,7 @@ pub fn warm(
             OpsError::ReadOnlyRemotes(remotes)
         });
     };
-    let transport = connect(remote, cx.surroundings(), Patience::Asked)?;
+    let transport = connect(remote, cx.surroundings(), Patience::Asked, None)?;
     // By key, so that neighbours in the alphabet, which take equally long,
     // come to different shards.
     let mut items: Vec<Item> = needs.builds.into_iter().collect();

@@ -5,7 +5,7 @@ use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use super::error::RemoteError;
-use super::transport::{BlobRef, Name, Put, Receive, Transport, Writing};
+use super::transport::{BlobRef, Got, Name, Put, Receive, Transport, Writing};
 use super::{MAX_BLOB, MAX_RECORD};
 use crate::events::Cancel;
 use crate::sys::fs::{self, FsError, Renamed};
@@ -82,10 +82,10 @@ fn is_absent(error: &FsError) -> bool {
 }
 
 impl Transport for Directory {
-    fn get(&self, name: &Name) -> Result<Option<Vec<u8>>, RemoteError> {
+    fn get(&self, name: &Name) -> Result<Got<Vec<u8>>, RemoteError> {
         match fs::read(&self.object(name), MAX_RECORD) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if is_absent(&e) => Ok(None),
+            Ok(bytes) => Ok(Got::Object(bytes)),
+            Err(e) if is_absent(&e) => Ok(Got::Nothing),
             Err(e) => Err(e.into()),
         }
     }

@@ -25,7 +25,8 @@
 //! | `%WHAT` | every one that does this, such as `lock` |
 //!
 //! `SYSROOT_FAULT_WAIT` is how many seconds to wait for a lock at most,
-//! `SYSROOT_FAULT_BOOT` what to take for the machine's boot.
+//! `SYSROOT_FAULT_BOOT` what to take for the machine's boot,
+//! `SYSROOT_FAULT_PATIENCE` how many milliseconds a remote may waste.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the layer, and its switches are environment variables"
@@ -217,6 +218,12 @@ pub(super) fn wait_limit() -> Option<std::time::Duration> {
 /// What to take for the machine's boot, if a test says so.
 pub(super) fn boot() -> Option<String> {
     std::env::var("SYSROOT_FAULT_BOOT").ok()
+}
+
+/// How much time a remote may waste, if a test says so.
+pub(super) fn patience() -> Option<std::time::Duration> {
+    let text = std::env::var("SYSROOT_FAULT_PATIENCE").ok()?;
+    Some(std::time::Duration::from_millis(text.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -726,6 +726,12 @@ pub fn open_dir(path: &Path) -> Result<File> {
     at("open", path, File::open(path))
 }
 
+/// How much time a remote may waste, if a test says so.
+#[cfg(feature = "fault-injection")]
+pub fn patience() -> Option<std::time::Duration> {
+    super::fault::patience()
+}
+
 /// What tells one run of this machine's system from the next; `None` where
 /// the system has no such thing.
 pub fn boot() -> Option<String> {
