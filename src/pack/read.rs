@@ -120,6 +120,13 @@ fn first_entry<R: BufRead>(
     }
     let text = String::from_utf8(text);
     let text = text.map_err(|error| PackError::malformed(error.to_string()))?;
+    // Before anything is made of the lines.
+    if text.bytes().filter(|byte| *byte == b'\n').count() > limits.entries.saturating_add(1) {
+        return Err(PackError::TooLarge {
+            limit: limits.entries as u64,
+            unit: "files",
+        });
+    }
     let listing = Listing::parse(&text);
     let listing = listing.map_err(|error| PackError::malformed(error.to_string()))?;
     let total = limits.check(&listing, &text)?;
@@ -192,7 +199,9 @@ impl<'a, R: BufRead> Tar<'a, R> {
             let unit = "bytes in its first entry";
             return Err(PackError::TooLarge { limit, unit });
         }
-        let mut bytes = Vec::new();
+        // As much as is stated, which the limit bounds: growing would take up
+        // to three times that for a moment.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         let read = (&mut self.decoder).take(size).read_to_end(&mut bytes);
         let read = read.map_err(|error| self.explain(error))?;
         if read as u64 != size {
