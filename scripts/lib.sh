@@ -45,6 +45,21 @@ ensure_packages() {
         apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null </dev/null
 }
 
+# Debian starts a server that it installs; ours are our own.
+ensure_nginx() {
+    PATH=$PATH:/usr/sbin
+    command -v nginx >/dev/null && return
+    has_apt || die "please install nginx with its WebDAV module (http_dav)"
+    local policy=/usr/sbin/policy-rc.d ours=
+    if ! [ -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+        ours=yes
+    fi
+    ensure_packages nginx-light
+    [ -z "$ours" ] || as_root rm -f "$policy"
+}
+
 # Lets apt see another architecture's packages.
 ensure_architecture() {
     has_apt || return 0

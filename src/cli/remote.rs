@@ -9,9 +9,9 @@ use super::args::{PullArgs, PushArgs};
 use super::error::CliError;
 use super::terminal::path_value;
 use super::{Session, settings};
-use crate::ops::{self, PullOptions, Pulled, PushOptions, PushedTree};
-use crate::remote::Pushed;
-use crate::types::{Class, Triple};
+use crate::ops::{self, FailedPush, PullOptions, Pulled, PushOptions, PushedTree};
+use crate::remote::{Pushed, RemoteError};
+use crate::types::{Class, Diagnostic as _, Triple};
 
 pub(super) fn selection(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
     (!targets.is_empty()).then(|| targets.iter().cloned().collect())
@@ -47,7 +47,35 @@ pub(super) fn pushed(tree: &PushedTree) -> Value {
     })
 }
 
-/// Runs `cache push`; a conflict or something missing is exit code 1.
+/// An error, its causes and its hint.
+fn one_line(error: &RemoteError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    match error.hint() {
+        Some(hint) => format!("{text}; {hint}"),
+        None => text,
+    }
+}
+
+/// The list of failed trees in `--json`.
+fn failed(trees: &[FailedPush]) -> Value {
+    let object = |tree: &FailedPush| {
+        json!({
+            "name": tree.name,
+            "remote": tree.remote,
+            "exit_code": tree.error.class().exit_code(),
+            "reason": one_line(&tree.error),
+        })
+    };
+    trees.iter().map(object).collect()
+}
+
+/// Runs `cache push`; something that failed has the exit code of its first
+/// error, a conflict or something missing is exit code 1.
 pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
     let start = settings::start_directory(session.global)?;
@@ -61,6 +89,7 @@ pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, C
     let conflict = report.has_conflict();
     terminal.object(&json!({
         "pushed": report.pushed.iter().map(pushed).collect::<Vec<_>>(),
+        "failed": failed(&report.failed),
         "missing": report.missing,
         "conflict": conflict,
     }));
@@ -75,11 +104,19 @@ pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, C
             ));
         }
     }
+    for tree in &report.failed {
+        let line = format!("{:8} {} to {}", "failed", tree.name, tree.remote);
+        terminal.result(&line);
+        let (name, remote, reason) = (&tree.name, &tree.remote, one_line(&tree.error));
+        terminal.warning(&format!("`{name}` was not pushed to {remote}: {reason}"));
+    }
     for name in &report.missing {
         terminal.warning(&format!("`{name}` is not in the store: run `sysroot sync`"));
     }
     let complete = !conflict && report.missing.is_empty();
-    Ok(if complete {
+    Ok(if let Some(first) = report.failed.first() {
+        ExitCode::from(first.error.class().exit_code())
+    } else if complete {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(Class::CheckFailed.exit_code())

@@ -7,6 +7,7 @@
 //! fetch, where trees are stored, or how many downloads run side by side.
 
 pub mod archive;
+mod budget;
 mod choose;
 mod client;
 mod error;
@@ -24,6 +25,7 @@ mod retry;
 mod server;
 mod transport;
 
+pub use budget::{Budget, Look};
 pub use choose::{Format, choose_format};
 pub use client::{Client, Download, FetchedManifest};
 pub use error::{Fault, FetchError};
@@ -33,4 +35,4 @@ pub(crate) use object::{Sent, Upload};
 pub use options::{Clock, Options, Proxies, SystemClock};
 pub use server::DistServer;
 pub(crate) use server::{Credentials, is_loopback, without_userinfo};
-pub(crate) use transport::{Interrupted, Transport, until};
+pub(crate) use transport::{Interrupted, Transport, Until};

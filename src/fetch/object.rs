@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Seek as _;
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode, header};
 use tokio::time::Instant;
@@ -13,12 +14,15 @@ use super::range::Resume;
 use super::reply::Sink;
 use super::retry::{self, Next};
 use super::server::{Location, shown};
-use super::transport::{Interrupted, until};
+use super::transport::{Interrupted, Until};
 use crate::sys::fs::{self, FsError};
 use crate::types::RelPath;
 
 /// The lowest rate at which an upload may go, in bytes a second.
 const UPLOAD_RATE: u64 = 64 << 10;
+
+/// Bytes of a file that are read and sent at once.
+const PIECE: usize = 256 << 10;
 
 /// What is sent.
 #[derive(Clone, Copy)]
@@ -45,6 +49,18 @@ impl Receive for Vec<u8> {
     fn take(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         self.extend_from_slice(bytes);
         Ok(())
+    }
+}
+
+/// Why a request got no answer.
+enum Refused {
+    Fault(Fault),
+    Other(FetchError),
+}
+
+impl<E: Into<FetchError>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
     }
 }
 
@@ -77,14 +93,14 @@ impl Client {
 
     /// The size of a file in bytes, if the server has it and tells.
     pub(crate) fn object_size(&self, path: &RelPath) -> Result<Option<u64>, FetchError> {
-        let response = self.request(&Method::HEAD, path, None, false)?;
+        let (response, requests) = self.ask(&Method::HEAD, path, None, false)?;
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
         match response.status() {
             StatusCode::OK => Ok(length),
             // A server without the method has to be written to.
             StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
-            status => Err(self.refused(path, 1, status)),
+            status => Err(self.failed(&Method::HEAD, path, requests, status_fault(status))),
         }
     }
 
@@ -96,27 +112,47 @@ impl Client {
         upload: Upload<'_>,
         new: bool,
     ) -> Result<Sent, FetchError> {
+        let (response, requests) = self.ask(&Method::PUT, path, Some(upload), new)?;
+        match response.status() {
+            status if status.is_success() => Ok(Sent::Done),
+            status if new && exists(status) => Ok(Sent::Exists),
+            status => Err(self.failed(&Method::PUT, path, requests, status_fault(status))),
+        }
+    }
+
+    /// Asks until there is an answer that another request would not change, as
+    /// often and as long as the options allow; how many requests it took comes
+    /// with it.
+    fn ask(
+        &self,
+        method: &Method,
+        path: &RelPath,
+        upload: Option<Upload<'_>>,
+        new: bool,
+    ) -> Result<(reqwest::Response, u32), FetchError> {
+        let end = self
+            .options
+            .total
+            .map(|total| (Instant::now() + total, total));
         let mut requests = 0;
         loop {
             requests += 1;
-            let fault = match self.request(&Method::PUT, path, Some(upload), new) {
-                Ok(response) if response.status().is_success() => return Ok(Sent::Done),
-                Ok(response) if new && exists(response.status()) => return Ok(Sent::Exists),
-                Ok(response) => status(response.status()),
-                Err(FetchError::Send { source, .. }) => source,
-                Err(error) => return Err(error),
+            let (fault, answer) = match self.request(method, path, upload, new, end) {
+                Ok(response) => (status_fault(response.status()), Some(response)),
+                Err(Refused::Fault(fault)) => (fault, None),
+                Err(Refused::Other(error)) => return Err(error),
             };
             let again = matches!(retry::next(&fault), Next::Backoff);
-            if !again || requests >= self.options.attempts {
-                let url = self.url(path);
-                return Err(FetchError::Send {
-                    url,
-                    requests,
-                    source: fault,
-                });
-            }
             let wait = retry::backoff(&self.options, requests);
-            self.options.clock.sleep(wait, &self.options.cancel);
+            let late = end.is_some_and(|(end, _)| Instant::now() + wait >= end);
+            if again && !late && requests < self.options.attempts {
+                self.options.clock.sleep(wait, &self.options.cancel);
+                continue;
+            }
+            return match answer {
+                Some(answer) => Ok((answer, requests)),
+                None => Err(self.failed(method, path, requests, fault)),
+            };
         }
     }
 
@@ -127,15 +163,17 @@ impl Client {
         path: &RelPath,
         upload: Option<Upload<'_>>,
         new: bool,
-    ) -> Result<reqwest::Response, FetchError> {
+        end: Option<(Instant, Duration)>,
+    ) -> Result<reqwest::Response, Refused> {
         let Location::Http(url) = self.server().locate(path) else {
-            return Err(FetchError::Server {
+            return Err(Refused::Other(FetchError::Server {
                 text: self.server().to_string(),
                 reason: "a directory is not asked by requests",
-            });
+            }));
         };
         if self.options.offline {
-            return Err(FetchError::Offline { url: shown(&url) });
+            let url = shown(&url);
+            return Err(Refused::Other(FetchError::Offline { url }));
         }
         let transport = self.transport()?;
         let mut request = transport.http.request(method.clone(), url.clone());
@@ -146,31 +184,40 @@ impl Client {
         if let Some(upload) = upload {
             let (body, size) = body(upload)?;
             request = request.header(header::CONTENT_LENGTH, size).body(body);
-            patience += std::time::Duration::from_secs(size / UPLOAD_RATE);
+            patience += Duration::from_secs(size / UPLOAD_RATE);
         }
         if new {
             request = request.header(header::IF_NONE_MATCH, "*");
         }
-        let failed = |source| FetchError::Send {
-            url: shown(&url),
-            requests: 1,
-            source,
-        };
-        let deadline = Instant::now() + patience;
-        let answer = transport.run(until(deadline, &self.options.cancel, request.send()));
-        match answer {
+        let mut deadline = Instant::now() + patience;
+        let mut late = Fault::Silent(patience);
+        if let Some((end, total)) = end.filter(|(end, _)| *end < deadline) {
+            (deadline, late) = (end, Fault::TooLong(total));
+        }
+        let wait = Until::new(deadline, &self.options);
+        match transport.run(wait.wait(request.send())) {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failed(Fault::of_request(error))),
-            Err(Interrupted::TimedOut) => Err(failed(Fault::Silent(patience))),
-            Err(Interrupted::Cancelled(why)) => Err(why.into()),
+            Ok(Err(error)) => Err(Refused::Fault(Fault::of_request(error))),
+            Err(Interrupted::TimedOut) => Err(Refused::Fault(late)),
+            Err(Interrupted::Spent(limit)) => Err(Refused::Fault(Fault::TooLong(limit))),
+            Err(Interrupted::Cancelled(why)) => Err(Refused::Other(why.into())),
         }
     }
 
-    fn refused(&self, path: &RelPath, requests: u32, answer: StatusCode) -> FetchError {
-        FetchError::Transfer {
-            url: self.url(path),
-            requests,
-            source: status(answer),
+    fn failed(&self, method: &Method, path: &RelPath, requests: u32, source: Fault) -> FetchError {
+        let url = self.url(path);
+        if *method == Method::PUT {
+            FetchError::Send {
+                url,
+                requests,
+                source,
+            }
+        } else {
+            FetchError::Transfer {
+                url,
+                requests,
+                source,
+            }
         }
     }
 
@@ -182,7 +229,7 @@ impl Client {
     }
 }
 
-fn status(status: StatusCode) -> Fault {
+fn status_fault(status: StatusCode) -> Fault {
     Fault::Status {
         status,
         retry_after: None,
@@ -204,7 +251,10 @@ fn body(upload: Upload<'_>) -> Result<(reqwest::Body, u64), FetchError> {
             let name = std::path::Path::new("the file to send");
             let mut file = fs::at("open", name, file.try_clone())?;
             fs::at("read", name, file.rewind())?;
-            Ok((tokio::fs::File::from_std(file).into(), size))
+            let file = tokio::fs::File::from_std(file);
+            // The default of 4 KiB would ask a thread for each.
+            let stream = tokio_util::io::ReaderStream::with_capacity(file, PIECE);
+            Ok((reqwest::Body::wrap_stream(stream), size))
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::budget::Budget;
 use crate::events::Cancel;
 
 /// Limits, time-outs and surroundings of a [`Client`](super::Client).
@@ -19,6 +20,8 @@ pub struct Options {
     /// Longest time for the body of one request, however fast it comes; no
     /// bound by default, because archives are large and the minimum rate holds.
     pub total: Option<Duration>,
+    /// What the server may waste in all; no bound by default.
+    pub budget: Option<Budget>,
     /// Requests in a row that may fail without any progress: 5.
     pub attempts: u32,
     /// Requests for one file, whether they made progress or not: 40.
@@ -59,6 +62,7 @@ impl Default for Options {
             minimum_bytes: 32 << 10,
             window: Duration::from_secs(30),
             total: None,
+            budget: None,
             attempts: 5,
             max_requests: 40,
             backoff: Duration::from_millis(500),

@@ -9,7 +9,7 @@ use super::options::Options;
 use super::range::{Resume, check_range, text_of, validator};
 use super::redirect;
 use super::server::Credentials;
-use super::transport::{Interrupted, Transport, until};
+use super::transport::{Interrupted, Transport, Until};
 use crate::events::Cancelled;
 use crate::sys::fs::FsError;
 
@@ -136,13 +136,20 @@ async fn read_body(
     let mut deadline = Instant::now() + options.window;
     let mut in_window = 0;
     loop {
+        // Bytes that never stop coming keep no wait from ending.
+        if let Some(budget) = options.budget.as_ref().filter(|b| b.is_spent()) {
+            return Err(Stop::Fault(Fault::TooLong(budget.limit())));
+        }
         if let Some(total) = options.total
             && end.is_some_and(|end| Instant::now() >= end)
         {
             return Err(Stop::Fault(Fault::TooLong(total)));
         }
-        let chunk = match until(deadline, &options.cancel, response.chunk()).await {
+        let wake = end.map_or(deadline, |end| deadline.min(end));
+        let wait = Until::new(wake, options);
+        let chunk = match wait.wait(response.chunk()).await {
             Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
+            Err(Interrupted::Spent(limit)) => return Err(Fault::TooLong(limit).into()),
             Err(Interrupted::TimedOut) => None,
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(chunk))) => Some(chunk),
@@ -187,18 +194,19 @@ async fn open(
     resume: Option<&Resume>,
 ) -> Result<reqwest::Response, Stop> {
     let patience = options.connect_timeout + options.first_byte_timeout;
-    let deadline = Instant::now() + patience;
+    // One for all redirects together.
+    let wait = Until::new(Instant::now() + patience, options);
     let mut url = ask.url.clone();
     for _ in 0..=options.redirects {
         let request = request(transport, ask, &url, resume);
-        let first_byte = Instant::now() + patience;
-        let response = match until(first_byte, &options.cancel, request.send()).await {
+        let response = match wait.wait(request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(Fault::of_request(error).into()),
             Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
             Err(Interrupted::TimedOut) => {
                 return Err(Fault::Silent(patience).into());
             }
+            Err(Interrupted::Spent(limit)) => return Err(Fault::TooLong(limit).into()),
         };
         if !is_redirect(response.status()) {
             return Ok(response);
@@ -211,11 +219,11 @@ async fn open(
         let location = response.headers().get(header::LOCATION);
         let to = redirect::follow(&context, location.map(header::HeaderValue::as_bytes))?;
         if redirect::needs_lookup(ask.url, &to) && !uses_proxy(options) {
-            let lookup = until(deadline, &options.cancel, resolves_inside(&to)).await;
+            let lookup = wait.wait(resolves_inside(&to)).await;
             match lookup {
                 Ok(true) => return Err(redirect::leads_inside(&to).into()),
                 Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
-                Ok(false) | Err(Interrupted::TimedOut) => {}
+                Ok(false) | Err(Interrupted::TimedOut | Interrupted::Spent(_)) => {}
             }
         }
         url = to;

@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::budget::Budget;
 use super::error::FetchError;
 use super::options::{Options, Proxies};
 use crate::events::{Cancel, Cancelled};
@@ -115,24 +116,43 @@ fn proxies(settings: &Proxies) -> Result<Vec<Proxy>, FetchError> {
 /// Why a wait ended without a result.
 pub(crate) enum Interrupted {
     TimedOut,
+    /// The server has wasted as much time as it may, in all.
+    Spent(Duration),
     Cancelled(Cancelled),
 }
 
-/// Waits for a future until the deadline, or until somebody cancels.
-pub(crate) async fn until<F: Future>(
-    deadline: Instant,
-    cancel: &Cancel,
-    future: F,
-) -> Result<F::Output, Interrupted> {
-    let mut future = std::pin::pin!(future);
-    loop {
-        cancel.check().map_err(Interrupted::Cancelled)?;
-        let tick = deadline.min(Instant::now() + TICK);
-        if let Ok(output) = tokio::time::timeout_at(tick, &mut future).await {
-            return Ok(output);
+/// What ends a wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Until<'a> {
+    pub(crate) deadline: Instant,
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) budget: Option<&'a Budget>,
+}
+
+impl<'a> Until<'a> {
+    pub(crate) fn new(deadline: Instant, options: &'a Options) -> Self {
+        Self {
+            deadline,
+            cancel: &options.cancel,
+            budget: options.budget.as_ref(),
         }
-        if Instant::now() >= deadline {
-            return Err(Interrupted::TimedOut);
+    }
+
+    /// Waits for a future until then.
+    pub(crate) async fn wait<F: Future>(self, future: F) -> Result<F::Output, Interrupted> {
+        let mut future = std::pin::pin!(future);
+        loop {
+            self.cancel.check().map_err(Interrupted::Cancelled)?;
+            let tick = self.deadline.min(Instant::now() + TICK);
+            if let Ok(output) = tokio::time::timeout_at(tick, &mut future).await {
+                return Ok(output);
+            }
+            if Instant::now() >= self.deadline {
+                return Err(Interrupted::TimedOut);
+            }
+            if let Some(budget) = self.budget.filter(|budget| budget.is_spent()) {
+                return Err(Interrupted::Spent(budget.limit()));
+            }
         }
     }
 }

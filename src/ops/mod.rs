@@ -56,7 +56,7 @@ pub use link::{LinkReport, Rustup, link, unlink};
 pub use lock::{LockMode, LockOptions, LockReport, LockStatus, lock};
 pub use pins::{PinOptions, PinReport, Pinned, pin};
 pub use project::{Project, ProjectFiles};
-pub use push::{PushOptions, PushReport, PushedTree, keygen, push, read_key};
+pub use push::{FailedPush, PushOptions, PushReport, PushedTree, keygen, push, read_key};
 pub use rebuild::rebuild;
 pub use remote::{PullOptions, PullReport, Pulled, pull};
 pub use shard::{Shard, ShardError};

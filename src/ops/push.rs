@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::project::Project;
@@ -17,7 +18,13 @@ use crate::remote::{
 };
 use crate::store::{Staging, Store};
 use crate::sys::fs;
-use crate::types::{TreeDigest, Triple};
+use crate::types::{Class, Diagnostic as _, TreeDigest, Triple};
+
+/// How many trees are under way at once: while one is sent, the next one is
+/// compressed.
+const PUSHERS: usize = 2;
+/// Trees in a row that a remote may fail to take before it is not asked again.
+const GIVE_UP: u32 = 3;
 
 /// What `cache push` is asked for.
 #[derive(Clone, Debug, Default)]
@@ -43,11 +50,24 @@ pub struct PushedTree {
     pub result: Pushed,
 }
 
+/// One tree that did not get to a remote.
+#[derive(Debug)]
+pub struct FailedPush {
+    /// The target or component.
+    pub name: String,
+    /// The remote.
+    pub remote: String,
+    /// Why.
+    pub error: RemoteError,
+}
+
 /// What `cache push` did.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct PushReport {
     /// Each tree and each remote that may be written to.
     pub pushed: Vec<PushedTree>,
+    /// Trees that did not get to a remote.
+    pub failed: Vec<FailedPush>,
     /// What the store does not have.
     pub missing: Vec<String>,
 }
@@ -61,6 +81,9 @@ impl PushReport {
 }
 
 /// Sends the project's stored trees to every remote that may be written to.
+///
+/// A tree or a remote that fails stops no other; what failed is in the report.
+/// Only an interruption ends it early.
 pub fn push(
     cx: &Context<'_>,
     project: &Project,
@@ -88,12 +111,24 @@ pub fn push(
     if options.components {
         parcels.extend(components(&store, &file.lock, &mut report.missing));
     }
-    for remote in settings.writable() {
-        let transport = connect(remote, cx.surroundings(), Patience::Asked)?;
-        for parcel in &mut parcels {
-            cx.cancel.check()?;
-            let pushed = parcel.push(cx, &store, &*transport, remote, key.as_ref())?;
-            report.pushed.push(pushed);
+    let goals = settings.writable().map(|remote| {
+        let transport = connect(remote, cx.surroundings(), Patience::Asked, None)?;
+        Ok(Goal {
+            remote,
+            transport,
+            failures: AtomicU32::new(0),
+        })
+    });
+    let pushing = Pushing {
+        cx,
+        store: &store,
+        goals: goals.collect::<Result<Vec<_>, RemoteError>>()?,
+        key: key.as_ref(),
+    };
+    for outcome in pushing.all(&parcels)? {
+        match outcome {
+            Ok(pushed) => report.pushed.push(pushed),
+            Err(failed) => report.failed.push(failed),
         }
     }
     Ok(report)
@@ -111,43 +146,118 @@ fn check_writable(settings: &RemoteSettings) -> Result<(), OpsError> {
     Ok(())
 }
 
-/// A tree to push; it is compressed when the first remote lacks it.
+/// A tree to push.
 struct Parcel {
     subject: Subject,
     tree: TreeDigest,
-    packed: Option<(Packed, Staging)>,
 }
 
-impl Parcel {
-    fn new(subject: Subject, tree: TreeDigest) -> Self {
-        Self {
-            subject,
-            tree,
-            packed: None,
+/// A remote to push to.
+struct Goal<'a> {
+    remote: &'a Remote,
+    transport: Box<dyn Transport>,
+    /// Trees in a row that it failed to take.
+    failures: AtomicU32,
+}
+
+type Outcome = Result<PushedTree, FailedPush>;
+
+struct Pushing<'a> {
+    cx: &'a Context<'a>,
+    store: &'a Store,
+    goals: Vec<Goal<'a>>,
+    key: Option<&'a SecretKey>,
+}
+
+impl Pushing<'_> {
+    /// Sends all of them, some at once; the results are by remote, then in the
+    /// parcels' order.
+    fn all(&self, parcels: &[Parcel]) -> Result<Vec<Outcome>, OpsError> {
+        let next = AtomicUsize::new(0);
+        let work = || -> Result<Vec<(usize, usize, Outcome)>, OpsError> {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::SeqCst);
+                let Some(parcel) = parcels.get(at) else {
+                    return Ok(done);
+                };
+                let outcomes = self.parcel(parcel)?.into_iter().enumerate();
+                done.extend(outcomes.map(|(goal, outcome)| (goal, at, outcome)));
+            }
+        };
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let count = PUSHERS.min(parcels.len());
+            let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+                worker
+                    .join()
+                    .unwrap_or_else(|e| std::panic::resume_unwind(e))
+            };
+            workers.into_iter().map(join).collect()
+        });
+        let mut outcomes = Vec::new();
+        for result in results {
+            outcomes.extend(result?);
         }
+        outcomes.sort_by_key(|(goal, at, _)| (*goal, *at));
+        Ok(outcomes.into_iter().map(|(.., outcome)| outcome).collect())
     }
 
-    fn push(
-        &mut self,
-        cx: &Context<'_>,
-        store: &Store,
-        transport: &dyn Transport,
-        remote: &Remote,
-        key: Option<&SecretKey>,
-    ) -> Result<PushedTree, OpsError> {
-        let (subject, tree) = (self.subject.clone(), self.tree);
-        let name = subject.label().to_owned();
+    /// Sends one tree to every remote. It is compressed for the first one that
+    /// lacks it, and its file is gone at the end.
+    fn parcel(&self, parcel: &Parcel) -> Result<Vec<Outcome>, OpsError> {
+        let mut packed = None;
+        let mut outcomes = Vec::new();
+        for goal in &self.goals {
+            self.cx.cancel.check()?;
+            let outcome = match self.send(parcel, goal, &mut packed) {
+                Ok(result) => Ok(PushedTree {
+                    name: parcel.subject.label().to_owned(),
+                    tree: parcel.tree,
+                    remote: goal.remote.to_string(),
+                    result,
+                }),
+                Err(error) => {
+                    // An error that an interruption caused is none of its own.
+                    self.cx.cancel.check()?;
+                    Err(FailedPush {
+                        name: parcel.subject.label().to_owned(),
+                        remote: goal.remote.to_string(),
+                        error,
+                    })
+                }
+            };
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    fn send(
+        &self,
+        parcel: &Parcel,
+        goal: &Goal<'_>,
+        packed: &mut Option<(Packed, Staging)>,
+    ) -> Result<Pushed, RemoteError> {
+        if goal.failures.load(Ordering::SeqCst) >= GIVE_UP {
+            return Err(RemoteError::GivenUp {
+                remote: goal.remote.to_string(),
+                failures: GIVE_UP,
+            });
+        }
+        let observer = self.cx.observer;
         let (begun, stage) = (Instant::now(), Stage::Push);
-        cx.observer.event(Event::Started {
-            task: name.clone(),
+        let task = parcel.subject.label().to_owned();
+        observer.event(Event::Started {
+            task: task.clone(),
             stage,
             total: None,
         });
-        let result = push_tree(transport, remote, &subject, tree, key, || {
-            self.packed(cx, store)
+        let (transport, remote) = (&*goal.transport, goal.remote);
+        let (subject, tree) = (&parcel.subject, parcel.tree);
+        let result = push_tree(transport, remote, subject, tree, self.key, || {
+            self.packed(parcel, packed)
         });
-        let task = name.clone();
-        cx.observer.event(match &result {
+        observer.event(match &result {
             Ok(Pushed::New) => Event::Finished {
                 task,
                 stage,
@@ -155,26 +265,35 @@ impl Parcel {
             },
             Ok(_) | Err(_) => Event::Dropped { task },
         });
-        Ok(PushedTree {
-            name,
-            tree,
-            remote: remote.to_string(),
-            result: result?,
-        })
+        match &result {
+            Ok(_) => goal.failures.store(0, Ordering::SeqCst),
+            // A damaged tree of ours says nothing about the remote.
+            Err(error) if error.class() == Class::Network => {
+                goal.failures.fetch_add(1, Ordering::SeqCst);
+            }
+            Err(_) => {}
+        }
+        result
     }
 
-    fn packed(&mut self, cx: &Context<'_>, store: &Store) -> Result<&Packed, RemoteError> {
-        let packed = if let Some(packed) = self.packed.take() {
-            packed
-        } else {
-            let staging = store.stage(cx.observer, cx.cancel)?;
-            let listing = store.listing(self.tree).map_err(RemoteError::Listing)?;
-            let place = store.tree_path(self.tree);
-            let path = staging.path().join("blob");
-            let packed = Packed::write(&place, &listing, &path, cx.cancel)?;
-            (packed, staging)
+    fn packed<'p>(
+        &self,
+        parcel: &Parcel,
+        packed: &'p mut Option<(Packed, Staging)>,
+    ) -> Result<&'p Packed, RemoteError> {
+        let made = match packed.take() {
+            Some(made) => made,
+            None => {
+                let (store, tree) = (self.store, parcel.tree);
+                let staging = store.stage(self.cx.observer, self.cx.cancel)?;
+                let listing = store.listing(tree).map_err(RemoteError::Listing)?;
+                let place = store.tree_path(tree);
+                let path = staging.path().join("blob");
+                let made = Packed::write(&place, &listing, &path, self.cx.cancel)?;
+                (made, staging)
+            }
         };
-        Ok(&self.packed.insert(packed).0)
+        Ok(&packed.insert(made).0)
     }
 }
 
@@ -207,7 +326,10 @@ fn compiled(
                     host: host.clone(),
                     rustc: record.rustc,
                 });
-                parcels.push(Parcel::new(subject, record.tree));
+                parcels.push(Parcel {
+                    subject,
+                    tree: record.tree,
+                });
             }
             None => missing.push(target.to_string()),
         }
@@ -230,7 +352,8 @@ fn components(store: &Store, lock: &Lock, missing: &mut Vec<String>) -> Vec<Parc
                     archive: record.archive,
                     formats,
                 });
-                parcels.insert(id.clone(), Parcel::new(subject, record.tree));
+                let tree = record.tree;
+                parcels.insert(id.clone(), Parcel { subject, tree });
             }
             // Other hosts' archives are locked, too, and nobody here has them.
             _ if id.target.is_none() => missing.push(id.to_string()),

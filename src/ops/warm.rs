@@ -79,7 +79,7 @@ pub fn warm(
             OpsError::ReadOnlyRemotes(remotes)
         });
     };
-    let transport = connect(remote, cx.surroundings(), Patience::Asked)?;
+    let transport = connect(remote, cx.surroundings(), Patience::Asked, None)?;
     // By key, so that neighbours in the alphabet, which take equally long,
     // come to different shards.
     let mut items: Vec<Item> = needs.builds.into_iter().collect();
@@ -257,6 +257,9 @@ impl Warm<'_> {
                     },
                 )?;
                 report.pushed.extend(pushed.pushed);
+                if let Some(failed) = pushed.failed.into_iter().next() {
+                    return Err(failed.error.into());
+                }
             }
             Ok((good, bad))
         });

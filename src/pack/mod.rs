@@ -34,9 +34,9 @@ use crate::types::Listing;
 /// default, which keeps up with a fast network.
 pub const DEFAULT_LEVEL: i32 = 3;
 
-/// The zstd window that a reader allows, as a power of two: 64 MiB. Levels up
-/// to 19 need 8 MiB.
-const WINDOW_LOG: u32 = 26;
+/// The zstd window that a reader allows, as a power of two: 8 MiB, which is
+/// what levels up to 19 need.
+const WINDOW_LOG: u32 = 23;
 
 /// Bounds of one pack, and when to stop.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct Limits {
     pub unpacked: u64,
     /// Threads that write files: 2.
     pub writers: usize,
+    /// Threads that compress: as many as processors, at most 4.
+    pub compressors: u32,
     /// Stops the work between two files.
     pub cancel: Cancel,
 }
@@ -60,9 +62,15 @@ impl Default for Limits {
             entries: 250_000,
             unpacked: 4 << 30,
             writers: 2,
+            compressors: compressors(),
             cancel: Cancel::default(),
         }
     }
+}
+
+fn compressors() -> u32 {
+    let processors = std::thread::available_parallelism();
+    processors.map_or(1, |count| u32::try_from(count.get().min(4)).unwrap_or(1))
 }
 
 impl Limits {

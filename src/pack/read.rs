@@ -19,7 +19,7 @@ const SLACK: u64 = 1 << 20;
 /// The files are read-only, their content is what the listing says, and there
 /// are no others; nothing is flushed to the disk. After an error the directory
 /// is the caller's to remove. Memory is bounded, whatever the pack says: zstd's
-/// window (64 MiB at most), the listing (32 MiB at most, a few times that once
+/// window (8 MiB at most), the listing (32 MiB at most, a few times that once
 /// it is known to be the right one), and 20 MiB that wait for the writers.
 pub fn read(
     mut input: impl BufRead,
@@ -120,6 +120,13 @@ fn first_entry<R: BufRead>(
     }
     let text = String::from_utf8(text);
     let text = text.map_err(|error| PackError::malformed(error.to_string()))?;
+    // Before anything is made of the lines.
+    if text.bytes().filter(|byte| *byte == b'\n').count() > limits.entries.saturating_add(1) {
+        return Err(PackError::TooLarge {
+            limit: limits.entries as u64,
+            unit: "files",
+        });
+    }
     let listing = Listing::parse(&text);
     let listing = listing.map_err(|error| PackError::malformed(error.to_string()))?;
     let total = limits.check(&listing, &text)?;
@@ -193,7 +200,9 @@ impl<'a, R: BufRead> Tar<'a, R> {
             let unit = "bytes in its first entry";
             return Err(PackError::TooLarge { limit, unit });
         }
-        let mut bytes = Vec::new();
+        // As much as is stated, which the limit bounds: growing would take up
+        // to three times that for a moment.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
         let read = (&mut self.decoder).take(size).read_to_end(&mut bytes);
         let read = read.map_err(|error| self.explain(error))?;
         if read as u64 != size {

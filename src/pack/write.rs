@@ -3,6 +3,7 @@
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 
+use zstd::stream::raw::CParameter;
 use zstd::stream::write::Encoder;
 
 use super::{Limits, PackError, header};
@@ -11,6 +12,9 @@ use crate::types::{Entry, FileDigest, Listing};
 
 /// Size of the pieces that are read, hashed and compressed at once.
 const CHUNK: u64 = 1 << 20;
+/// Bytes that one thread compresses at a time; fixed, so that the number of
+/// threads decides about no byte, and small, because each has some in memory.
+const JOB: u32 = 4 << 20;
 /// The highest zstd level whose window a reader surely allows.
 const MAX_LEVEL: i32 = 19;
 
@@ -29,7 +33,7 @@ pub fn write<W: Write>(
 ) -> Result<W, PackError> {
     let text = listing.to_text();
     let total = limits.check(listing, &text)?;
-    let mut encoder = begin(out, total, level)?;
+    let mut encoder = begin(out, total, level, limits.compressors.max(1))?;
     first_entry(&mut encoder, header::LISTING, &text)?;
     let mut buffer = Vec::new();
     for entry in listing.entries() {
@@ -47,17 +51,25 @@ pub fn write<W: Write>(
 pub fn write_text<W: Write>(name: &str, text: &str, out: W) -> Result<W, PackError> {
     let size = text.len() as u64;
     let total = header::BLOCK as u64 + header::padded(size) + header::END as u64;
-    let mut encoder = begin(out, total, super::DEFAULT_LEVEL)?;
+    let mut encoder = begin(out, total, super::DEFAULT_LEVEL, 1)?;
     first_entry(&mut encoder, name, text)?;
     put(&mut encoder, &[zeros(header::END)])?;
     encoder.finish().map_err(PackError::Output)
 }
 
-/// Begins a frame of `total` bytes.
-fn begin<W: Write>(out: W, total: u64, level: i32) -> Result<Encoder<'static, W>, PackError> {
+/// Begins a frame of `total` bytes. The number of workers, from one on, does
+/// not change what they write.
+fn begin<W: Write>(
+    out: W,
+    total: u64,
+    level: i32,
+    workers: u32,
+) -> Result<Encoder<'static, W>, PackError> {
     let set_up = |mut encoder: Encoder<'static, W>| {
         encoder.include_checksum(true)?;
         encoder.set_pledged_src_size(Some(total))?;
+        encoder.multithread(workers)?;
+        encoder.set_parameter(CParameter::JobSize(JOB))?;
         Ok(encoder)
     };
     Encoder::new(out, level.clamp(1, MAX_LEVEL))

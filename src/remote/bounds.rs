@@ -15,8 +15,11 @@ pub enum Patience {
     /// |---|---|
     /// | from the request to the answer's header, connecting included | 2 s |
     /// | bytes within any 5 s | 256 KiB |
-    /// | one object's bytes | 120 s |
+    /// | all look-ups of a run that gave nothing, together | 60 s |
     /// | requests for one object | 1 |
+    ///
+    /// A look-up that gave a tree counts towards the 60 s as far as it took
+    /// longer than 2 s and one more for each MiB.
     Automatic,
     /// The user asked for it (`cache push`, `cache pull`): as for downloads
     /// from the dist server, and at most half an hour an object.
@@ -31,7 +34,23 @@ pub(super) struct Bounds {
     pub(super) window: Duration,
     pub(super) minimum_bytes: u64,
     pub(super) total: Duration,
+    /// For all look-ups of a run that gave nothing.
+    pub(super) lost: Option<Duration>,
     pub(super) attempts: u32,
+}
+
+/// What a look-up that gave a tree of so many compressed bytes may have taken.
+pub(super) fn fair(size: u64) -> Duration {
+    Duration::from_secs(2) + Duration::from_millis((size >> 10).saturating_mul(1000) >> 10)
+}
+
+/// The time that a remote may waste in one run, unless a test says otherwise.
+fn lost() -> Duration {
+    #[cfg(feature = "fault-injection")]
+    if let Some(patience) = crate::sys::fs::patience() {
+        return patience;
+    }
+    Duration::from_mins(1)
 }
 
 impl Patience {
@@ -44,7 +63,9 @@ impl Patience {
                 answer: Duration::ZERO,
                 window: Duration::from_secs(5),
                 minimum_bytes: 256 << 10,
+                // The budget is shorter.
                 total: Duration::from_mins(2),
+                lost: Some(lost()),
                 attempts: 1,
             },
             Self::Asked => Bounds {
@@ -53,6 +74,7 @@ impl Patience {
                 window: Duration::from_secs(30),
                 minimum_bytes: 32 << 10,
                 total: Duration::from_mins(30),
+                lost: None,
                 attempts: 5,
             },
         }
@@ -66,6 +88,7 @@ impl Patience {
             window,
             minimum_bytes,
             total,
+            lost: _,
             attempts,
         } = self.bounds();
         Options {

@@ -19,7 +19,7 @@ use super::error::RemoteError;
 use super::place::Remote;
 use super::pool::read_record;
 use super::record::{RecordError, Subject};
-use super::transport::{Name, Put, Transport, Writing};
+use super::transport::{Got, Name, Put, Transport, Writing};
 use crate::types::{RecipeKey, TreeDigest};
 
 /// The version of the format; claims of others count as run out.
@@ -140,7 +140,7 @@ impl<'a> Claims<'a> {
             let held = Held { key, generation };
             let name = self.name(held);
             let mut found = self.transport.get(&name)?;
-            if found.is_none() {
+            if found == Got::Nothing {
                 let claim = self.claim(State::Working);
                 let put = self.transport.put(&name, &claim, &[], Writing::New)?;
                 if put == Put::Done {
@@ -149,7 +149,10 @@ impl<'a> Claims<'a> {
                 found = self.transport.get(&name)?;
             }
             // What is no claim holds nothing; neither does one that vanished.
-            let claim = found.and_then(|bytes| serde_json::from_slice::<Claim>(&bytes).ok());
+            let claim = match &found {
+                Got::Object(bytes) => serde_json::from_slice::<Claim>(bytes).ok(),
+                Got::Nothing | Got::Broken(_) => None,
+            };
             let Some(claim) = claim else { continue };
             if claim.owner == self.owner && claim.state == State::Working {
                 return Ok(Taken::Ours(held));
@@ -222,11 +225,13 @@ pub fn has(
     subject: &Subject,
 ) -> Result<Option<TreeDigest>, RemoteError> {
     match read_record(transport, remote, subject) {
-        Ok(Some(record)) if transport.has_blob(&record.blob.into())? => Ok(Some(record.tree)),
+        Ok(Got::Object(record)) if transport.has_blob(&record.blob.into())? => {
+            Ok(Some(record.tree))
+        }
         Ok(_) => Ok(None),
         // What is no record at all is in nobody's way.
         Err(RemoteError::Record {
-            source: RecordError::Malformed(_) | RecordError::Limit(_) | RecordError::OtherSubject(_),
+            source: RecordError::Malformed(_) | RecordError::OtherSubject(_),
             ..
         }) => Ok(None),
         Err(error) => Err(error),

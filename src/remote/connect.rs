@@ -10,7 +10,7 @@ use super::place::{Place, Remote};
 use super::settings::RemoteSettings;
 use super::transport::Transport;
 use crate::events::{Cancel, Observer};
-use crate::fetch::Proxies;
+use crate::fetch::{Budget, Proxies};
 
 /// What remotes need of their surroundings.
 #[derive(Clone, Copy)]
@@ -27,13 +27,16 @@ pub struct Surroundings<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// Makes the client of a remote; nothing is connected to yet.
+/// Makes the client of a remote; nothing is connected to yet. `budget` is what
+/// the remote may waste in this run.
 pub fn connect(
     remote: &Remote,
     around: Surroundings<'_>,
     patience: Patience,
+    budget: Option<&Budget>,
 ) -> Result<Box<dyn Transport>, RemoteError> {
-    let options = patience.options(around.proxies, around.offline, around.cancel);
+    let mut options = patience.options(around.proxies, around.offline, around.cancel);
+    options.budget = budget.cloned();
     match &remote.place {
         Place::Directory(root) => Ok(Box::new(Directory::new(root, around.cancel))),
         Place::Http(url) => {
@@ -48,7 +51,8 @@ pub fn connect(
                 reason: "it is no object store",
             })?;
             let bounds = patience.bounds();
-            Ok(Box::new(ObjectRemote::new(setup, bounds, around.cancel)))
+            let remote = ObjectRemote::new(setup, bounds, options.budget, around.cancel);
+            Ok(Box::new(remote))
         }
     }
 }

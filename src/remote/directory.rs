@@ -1,11 +1,14 @@
 //! `file:`: a directory, such as a mounted share.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use super::error::RemoteError;
-use super::transport::{BlobRef, Name, Put, Receive, Transport, Writing};
+use super::transport::{BlobRef, Got, Name, Put, Receive, Transport, Writing};
 use super::{MAX_BLOB, MAX_RECORD};
 use crate::events::Cancel;
 use crate::sys::fs::{self, FsError, Renamed};
@@ -13,17 +16,26 @@ use crate::sys::fs::{self, FsError, Renamed};
 /// Objects as files below a directory.
 ///
 /// Every file is staged beside its final name, flushed and renamed, so that no
-/// reader and no power cut ever sees half of one.
+/// reader and no power cut ever sees half of one. What a killed writer staged
+/// is removed by the next one that writes to the same place.
 pub(super) struct Directory {
     root: PathBuf,
     cancel: Cancel,
+    /// Where it was looked for such remains.
+    swept: Mutex<BTreeSet<PathBuf>>,
 }
+
+/// What the names of staged files begin with.
+const STAGED: &str = ".incoming-";
+/// A staged file that nobody wrote to for so long is of a killed writer.
+const ABANDONED: Duration = Duration::from_hours(1);
 
 impl Directory {
     pub(super) fn new(root: &Path, cancel: &Cancel) -> Self {
         Self {
             root: root.join("v1"),
             cancel: cancel.clone(),
+            swept: Mutex::default(),
         }
     }
 
@@ -36,6 +48,26 @@ impl Directory {
         self.root.join("blobs").join(blob.sha256.to_hex())
     }
 
+    /// Removes what killed writers left in a directory. `staged` is a file of
+    /// ours there, whose time tells what the share's clock says now.
+    fn sweep(&self, directory: &Path, staged: &File) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !swept.insert(directory.to_owned()) {
+            return;
+        }
+        let now = staged.metadata().and_then(|m| m.modified());
+        let (Ok(now), Ok(names)) = (now, fs::list(directory)) else {
+            return;
+        };
+        for name in names {
+            let path = directory.join(&name);
+            if name.to_string_lossy().starts_with(STAGED) && is_abandoned(&path, now) {
+                // Somebody else's may be not ours to remove.
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
     /// Stages a file beside `path`, filled by `fill`, and gives it that name.
     fn write(
         &self,
@@ -45,8 +77,8 @@ impl Directory {
     ) -> Result<Put, FsError> {
         let directory = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(directory)?;
-        let (staged_path, mut staged) =
-            fs::create_unique(directory, ".incoming-", "", fs::create_new)?;
+        let (staged_path, mut staged) = fs::create_unique(directory, STAGED, "", fs::create_new)?;
+        self.sweep(directory, &staged);
         let filled = fill(&mut staged, &staged_path)
             .and_then(|()| fs::set_mode(&staged_path, 0o644))
             .and_then(|()| fs::sync_file(&staged, &staged_path));
@@ -58,6 +90,15 @@ impl Directory {
         fs::sync_dir(directory)?;
         put
     }
+}
+
+/// Whether nobody has written to a file for long.
+fn is_abandoned(path: &Path, now: SystemTime) -> bool {
+    let metadata = fs::metadata_if_exists(path).ok().flatten();
+    let written = metadata.filter(std::fs::Metadata::is_file);
+    let written = written.and_then(|m| m.modified().ok());
+    let age = written.and_then(|written| now.duration_since(written).ok());
+    age.is_some_and(|age| age > ABANDONED)
 }
 
 /// Gives a written file its name.
@@ -82,10 +123,10 @@ fn is_absent(error: &FsError) -> bool {
 }
 
 impl Transport for Directory {
-    fn get(&self, name: &Name) -> Result<Option<Vec<u8>>, RemoteError> {
+    fn get(&self, name: &Name) -> Result<Got<Vec<u8>>, RemoteError> {
         match fs::read(&self.object(name), MAX_RECORD) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(e) if is_absent(&e) => Ok(None),
+            Ok(bytes) => Ok(Got::Object(bytes)),
+            Err(e) if is_absent(&e) => Ok(Got::Nothing),
             Err(e) => Err(e.into()),
         }
     }

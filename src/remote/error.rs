@@ -1,5 +1,7 @@
 //! Why a remote could not be used.
 
+use std::time::Duration;
+
 use super::address::NamespaceError;
 use super::record::RecordError;
 use super::sign::KeyError;
@@ -62,6 +64,22 @@ pub enum RemoteError {
         /// The bound that was not kept.
         expected: String,
     },
+    /// A remote that gave too little for the time it took.
+    #[error("`{remote}` is too slow: look-ups that gave nothing took {} seconds of this run", .limit.as_secs_f32())]
+    Spent {
+        /// The remote.
+        remote: String,
+        /// What it may take.
+        limit: Duration,
+    },
+    /// A remote that failed too often in this run.
+    #[error("`{remote}` is not asked any more: it failed {failures} times in a row")]
+    GivenUp {
+        /// The remote.
+        remote: String,
+        /// How often.
+        failures: u32,
+    },
     /// An object is larger than its kind may be.
     #[error("an object of `{remote}` is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -78,6 +96,16 @@ pub enum RemoteError {
         /// The rule it breaks.
         #[source]
         source: RecordError,
+    },
+    /// There is no room for our signature.
+    #[error("`{remote}` has {limit} signatures at `{object}`, the most that a record may have")]
+    SignaturesFull {
+        /// The remote.
+        remote: String,
+        /// The record's name below its prefix.
+        object: String,
+        /// The most signatures of a record.
+        limit: usize,
     },
     /// A blob that is not what its record says.
     #[error("`{remote}` has a blob that differs from its name: expected {expected}, found {found}")]
@@ -123,7 +151,11 @@ impl Diagnostic for RemoteError {
             Self::Credentials { .. } => Class::Trust,
             Self::Key(e) => e.class(),
             Self::Http(e) => e.class(),
-            Self::Store { .. } | Self::TooSlow { .. } => Class::Network,
+            Self::Store { .. }
+            | Self::TooSlow { .. }
+            | Self::Spent { .. }
+            | Self::GivenUp { .. } => Class::Network,
+            Self::SignaturesFull { .. } => Class::Trust,
             Self::TooLarge { .. } | Self::Record { .. } | Self::Blob { .. } | Self::Tree { .. } => {
                 Class::Integrity
             }
@@ -145,8 +177,15 @@ impl Diagnostic for RemoteError {
             Self::Http(FetchError::Cancelled(_)) => return None,
             Self::Http(FetchError::Fs(e)) => return e.hint(),
             // Its other hints are about the dist server.
-            Self::Http(_) | Self::Store { .. } | Self::TooSlow { .. } => {
+            Self::Http(_)
+            | Self::Store { .. }
+            | Self::TooSlow { .. }
+            | Self::Spent { .. }
+            | Self::GivenUp { .. } => {
                 "check the remote and its credentials, then run the same command again"
+            }
+            Self::SignaturesFull { .. } => {
+                "readers need one key that they trust: remove the record, and let those push who still sign"
             }
             Self::Setup { .. } => "check the environment variables of the store",
             Self::TooLarge { .. } | Self::Record { .. } | Self::Blob { .. } | Self::Tree { .. } => {

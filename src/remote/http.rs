@@ -5,7 +5,7 @@ use std::fs::File;
 use reqwest::Url;
 
 use super::error::RemoteError;
-use super::transport::{BlobRef, Name, Put, Receive, Transport, Writing};
+use super::transport::{BlobRef, Got, Name, Put, Receive, Transport, Writing};
 use super::{MAX_BLOB, MAX_RECORD, action};
 use crate::fetch::{Client, Credentials, DistServer, Options, Sent, Upload};
 use crate::types::{RelPath, Sha256};
@@ -50,18 +50,18 @@ impl HttpRemote {
 }
 
 impl Transport for HttpRemote {
-    fn get(&self, name: &Name) -> Result<Option<Vec<u8>>, RemoteError> {
+    fn get(&self, name: &Name) -> Result<Got<Vec<u8>>, RemoteError> {
         let mut entry = Vec::new();
         let path = Self::action(name)?;
         if !self.client.object(&path, MAX_ACTION, false, &mut entry)? {
-            return Ok(None);
+            return Ok(Got::Nothing);
         }
-        // An entry of somebody else's, or a damaged one, is nothing of ours.
+        // Our names are hashes of ours, so nobody else's entry stands there.
         let Some(files) = action::decode(&entry) else {
-            return Ok(None);
+            return Ok(Got::Broken("an entry that is no ActionResult"));
         };
         let Some(file) = files.iter().find(|file| file.path == action::RECORD) else {
-            return Ok(None);
+            return Ok(Got::Broken("an entry without `record.json`"));
         };
         let limit = file.blob.size;
         if limit > MAX_RECORD {
@@ -72,7 +72,7 @@ impl Transport for HttpRemote {
         let mut record = Vec::new();
         let path = Self::cas(file.blob.sha256)?;
         if !self.client.object(&path, limit, true, &mut record)? {
-            return Ok(None);
+            return Ok(Got::Broken("an entry but not the record that it names"));
         }
         let found = Sha256::of(&record);
         if found != file.blob.sha256 {
@@ -82,7 +82,7 @@ impl Transport for HttpRemote {
                 found,
             });
         }
-        Ok(Some(record))
+        Ok(Got::Object(record))
     }
 
     fn get_blob(&self, blob: &BlobRef, to: &mut dyn Receive) -> Result<bool, RemoteError> {

@@ -43,7 +43,7 @@ pub use pool::{Found, Remotes, Wanted};
 pub use push::{Packed, Pushed, push};
 pub use record::{Record, Subject};
 pub use settings::{RemoteSettings, TokenError, Tokens};
-pub use transport::{BlobRef, Name, Put, Receive, Transport, Writing};
+pub use transport::{BlobRef, Got, Name, Put, Receive, Transport, Writing};
 
 /// The largest record, in bytes; real ones have about 1 KB.
 pub const MAX_RECORD: u64 = 1 << 20;

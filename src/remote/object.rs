@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use super::bounds::Bounds;
 use super::error::RemoteError;
 use super::object_setup::{Secrets, Setup};
-use super::transport::{BlobRef, Name, Put, Receive, Transport, Writing};
+use super::transport::{BlobRef, Got, Name, Put, Receive, Transport, Writing};
 use super::{MAX_BLOB, MAX_RECORD};
 use crate::events::Cancel;
-use crate::fetch::{self, Interrupted, until};
+use crate::fetch::{self, Budget, Interrupted, Until};
 use crate::sys::fs;
 
 /// Size of the parts of a large upload, in bytes; smaller ones go in one.
@@ -33,11 +33,17 @@ pub(super) struct ObjectRemote {
     secrets: Secrets,
     bounds: Bounds,
     cancel: Cancel,
+    budget: Option<Budget>,
     network: fetch::Transport,
 }
 
 impl ObjectRemote {
-    pub(super) fn new(setup: Setup, bounds: Bounds, cancel: &Cancel) -> Self {
+    pub(super) fn new(
+        setup: Setup,
+        bounds: Bounds,
+        budget: Option<Budget>,
+        cancel: &Cancel,
+    ) -> Self {
         let Setup {
             store,
             prefix,
@@ -52,6 +58,7 @@ impl ObjectRemote {
             secrets,
             bounds,
             cancel: cancel.clone(),
+            budget,
             network,
         }
     }
@@ -84,14 +91,27 @@ impl ObjectRemote {
         RemoteError::TooSlow { remote, expected }
     }
 
+    fn took_longer(&self, limit: Duration) -> RemoteError {
+        self.too_slow(format!("it took longer than {} seconds", limit.as_secs()))
+    }
+
+    fn until(&self, deadline: Instant) -> Until<'_> {
+        Until {
+            deadline,
+            cancel: &self.cancel,
+            budget: self.budget.as_ref(),
+        }
+    }
+
     /// Waits for one request's answer.
     async fn answer<T>(
         &self,
         limit: Duration,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<Result<T, Error>, RemoteError> {
-        match until(Instant::now() + limit, &self.cancel, request).await {
+        match self.until(Instant::now() + limit).wait(request).await {
             Ok(result) => Ok(result),
+            Err(Interrupted::Spent(limit)) => Err(self.took_longer(limit)),
             Err(Interrupted::Cancelled(why)) => Err(why.into()),
             Err(Interrupted::TimedOut) => {
                 Err(self.too_slow(format!("no answer within {} seconds", limit.as_secs())))
@@ -105,7 +125,8 @@ impl ObjectRemote {
     }
 
     fn upload_patience(&self, size: u64) -> Duration {
-        self.patience() + Duration::from_secs(size / UPLOAD_RATE)
+        let patience = self.patience() + Duration::from_secs(size / UPLOAD_RATE);
+        patience.min(self.bounds.total)
     }
 
     /// Asks for an object and passes its bytes on; `false` if there is none.
@@ -148,7 +169,9 @@ impl ObjectRemote {
         let (mut taken, mut in_window) = (0, 0);
         loop {
             let next = poll_fn(|cx| stream.as_mut().poll_next(cx));
-            match until(deadline.min(end), &self.cancel, next).await {
+            let until = self.until(deadline.min(end));
+            match until.wait(next).await {
+                Err(Interrupted::Spent(limit)) => return Err(self.took_longer(limit)),
                 Err(Interrupted::Cancelled(why)) => return Err(why.into()),
                 Ok(None) => return Ok(()),
                 Ok(Some(Err(e))) => return Err(self.failed(&e)),
@@ -165,7 +188,11 @@ impl ObjectRemote {
             }
             let now = Instant::now();
             if now >= end {
-                return Err(self.too_slow(format!("more than {} seconds", total.as_secs())));
+                return Err(self.took_longer(total));
+            }
+            // Bytes that never stop coming keep no wait from ending.
+            if let Some(budget) = self.budget.as_ref().filter(|b| b.is_spent()) {
+                return Err(self.took_longer(budget.limit()));
             }
             if now >= deadline {
                 if in_window < minimum_bytes {
@@ -211,13 +238,14 @@ impl ObjectRemote {
             .answer(self.patience(), self.store.put_multipart(key))
             .await?;
         let mut upload = begun.map_err(|e| self.failed(&e))?;
-        let limit = self.upload_patience(PART);
+        let end = Instant::now() + self.bounds.total;
         let mut left = size;
         let sent = loop {
+            // One deadline over all parts, as for a download.
+            let limit = self.upload_patience(PART);
+            let limit = limit.min(end.saturating_duration_since(Instant::now()));
             if left == 0 {
-                let done = self
-                    .answer(self.patience() + limit, upload.complete())
-                    .await;
+                let done = self.answer(limit, upload.complete()).await;
                 break done.and_then(|done| done.map_err(|e| self.failed(&e)));
             }
             let part = read_part(file, left.min(PART))?;
@@ -245,11 +273,15 @@ fn read_part(file: &mut File, size: u64) -> Result<Vec<u8>, RemoteError> {
 }
 
 impl Transport for ObjectRemote {
-    fn get(&self, name: &Name) -> Result<Option<Vec<u8>>, RemoteError> {
+    fn get(&self, name: &Name) -> Result<Got<Vec<u8>>, RemoteError> {
         let mut bytes = Vec::new();
         let key = self.object(name);
         let found = self.network.run(self.fetch(&key, MAX_RECORD, &mut bytes))?;
-        Ok(found.then_some(bytes))
+        Ok(if found {
+            Got::Object(bytes)
+        } else {
+            Got::Nothing
+        })
     }
 
     fn get_blob(&self, blob: &BlobRef, to: &mut dyn Receive) -> Result<bool, RemoteError> {

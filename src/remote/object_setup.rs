@@ -4,6 +4,7 @@
 //! those of its own prefix, under the names that the `object_store` crate
 //! documents.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use super::error::RemoteError;
 use super::place::{Bucket, Place, Remote};
 use crate::fetch::{self, Options, is_loopback};
+use crate::sys::fs;
+
+/// The largest file of a service account, in bytes.
+const MAX_ACCOUNT: u64 = 64 << 10;
 
 /// A store, ready to be asked.
 pub(super) struct Setup {
@@ -52,10 +57,7 @@ impl<'a> Variables<'a> {
         let allow = format!("{}ALLOW_HTTP", self.prefix);
         let allowed = remote.allow_http || self.get(&allow).is_some_and(|value| value == "true");
         for name in names {
-            let url = self
-                .get(name)
-                .and_then(|text| text.parse::<reqwest::Url>().ok());
-            if url.is_some_and(|url| url.scheme() == "http" && !is_loopback(&url)) && !allowed {
+            if self.get(name).is_some_and(is_plain) && !allowed {
                 return Err(RemoteError::Setup {
                     remote: remote.to_string(),
                     message: format!(
@@ -66,6 +68,43 @@ impl<'a> Variables<'a> {
         }
         Ok(())
     }
+
+    /// The same for Google's endpoint, which only a service account's key names.
+    fn check_account(&self, remote: &Remote) -> Result<(), RemoteError> {
+        let keys = ["GOOGLE_SERVICE_ACCOUNT_KEY"];
+        let files = [
+            "GOOGLE_SERVICE_ACCOUNT",
+            "GOOGLE_SERVICE_ACCOUNT_PATH",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ];
+        let texts = keys.iter().filter_map(|name| self.get(name));
+        let texts = texts.map(str::to_owned);
+        let named = files.iter().filter_map(|name| self.get(name));
+        // What cannot be read is the client's to complain of.
+        let read = named.filter_map(|file| fs::read_text(Path::new(file), MAX_ACCOUNT).ok());
+        for text in texts.chain(read) {
+            let account = serde_json::from_str::<serde_json::Value>(&text);
+            let url = account.ok().and_then(|account| {
+                let url = account.get("gcs_base_url")?.as_str()?;
+                Some(url.to_owned())
+            });
+            if url.is_some_and(|url| is_plain(&url)) && !remote.allow_http {
+                return Err(RemoteError::Setup {
+                    remote: remote.to_string(),
+                    message: "the service account's `gcs_base_url` is plain http to another \
+                              machine; https, or `allow-http` of the remote"
+                        .to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a URL leads to another machine without encryption.
+fn is_plain(url: &str) -> bool {
+    let url = url.parse::<reqwest::Url>();
+    url.is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
 }
 
 /// Our own HTTP client, so that proxies, certificates and redirects are
@@ -106,7 +145,9 @@ pub(super) fn set_up(
             builder.with_http_connector(connector).build().map(shared)
         }
         Place::Gcs(bucket) => {
-            let builder = gcs(&variables("GOOGLE_"), bucket).with_retry(retry);
+            let variables = variables("GOOGLE_");
+            variables.check_account(remote)?;
+            let builder = gcs(&variables, bucket).with_retry(retry);
             builder.with_http_connector(connector).build().map(shared)
         }
         Place::Azure(bucket) => {
@@ -267,5 +308,39 @@ mod tests {
         assert!(set(true, &with("http://store.example:3900", &[])).unwrap());
         assert!(set(false, &with("http://127.0.0.1:3900", &[])).unwrap());
         assert!(set(false, &with("https://store.example", &[])).unwrap());
+    }
+
+    #[test]
+    fn case_136_a_plain_base_url_of_a_google_account_is_refused() {
+        let remote = |allow| {
+            let namespace = super::super::Namespace::default();
+            Remote::parse("gs://bucket", crate::config::Access::Read, namespace, allow).unwrap()
+        };
+        let account = |url: &str| {
+            format!(
+                r#"{{"private_key": "k", "private_key_id": "i", "client_email": "e",
+                    "disable_oauth": true, "gcs_base_url": "{url}"}}"#
+            )
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("account.json");
+        let file = file.to_str().unwrap();
+        for (url, allow, is_good) in [
+            ("http://store.example", false, false),
+            ("http://store.example", true, true),
+            ("http://127.0.0.1:4443", false, true),
+            ("https://store.example", false, true),
+        ] {
+            let text = account(url);
+            fs::replace(Path::new(file), text.as_bytes()).unwrap();
+            for (name, value) in [
+                ("GOOGLE_SERVICE_ACCOUNT_KEY", text.as_str()),
+                ("GOOGLE_SERVICE_ACCOUNT", file),
+            ] {
+                let all = variables(&[(name, value)]);
+                let setup = set_up(&remote(allow), &all, &Options::default());
+                assert_eq!(setup.is_ok(), is_good, "{name} {url} {allow}");
+            }
+        }
     }
 }

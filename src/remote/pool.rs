@@ -2,23 +2,31 @@
 //!
 //! A remote that failed or lied is told of once and not asked again in this
 //! run, so that a bad one costs at most one wait, however much is looked for.
+//! One that answers and has nothing to give is asked until it has wasted its
+//! [`Budget`].
 
+use std::collections::BTreeSet;
 use std::io::BufReader;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-use super::bounds::Patience;
+use super::bounds::{Patience, fair};
 use super::connect::{Surroundings, connect};
 use super::error::RemoteError;
 use super::incoming::Incoming;
 use super::place::{Place, Remote};
 use super::record::{Record, Subject};
 use super::sign::PublicKey;
-use super::transport::Transport;
+use super::transport::{Got, Transport};
 use crate::events::Event;
+use crate::fetch::Budget;
 use crate::pack;
 use crate::store::{Staging, Store};
 use crate::types::{Listing, TreeDigest};
+
+/// How many packs are unpacked at once; each may take 110 MiB of memory,
+/// whatever it says ([`pack::read`]).
+const UNPACKERS: usize = 2;
 
 /// What is looked for.
 #[derive(Clone, Debug)]
@@ -50,15 +58,49 @@ pub struct Remotes<'a> {
     members: Vec<Member>,
     around: Surroundings<'a>,
     patience: Patience,
+    unpacking: Gate,
+}
+
+/// Lets so many in at once.
+struct Gate {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Gate {
+    fn pass<T>(&self, work: impl FnOnce() -> T) -> T {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = self.freed.wait_while(free, |free| *free == 0);
+        *wait.unwrap_or_else(PoisonError::into_inner) -= 1;
+        let result = work();
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.freed.notify_one();
+        result
+    }
+}
+
+/// A remote's answer that is not used, and does not put the remote in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Miss {
+    /// Nothing of ours can be read from what stands there.
+    Broken(&'static str),
+    /// The record's blob is gone.
+    NoBlob,
+    /// The lock pins another tree.
+    OtherTree,
+    /// Nobody vouches for it.
+    Unsigned,
 }
 
 struct Member {
     remote: Remote,
     /// Made at the first question; none if that failed.
     transport: OnceLock<Option<Box<dyn Transport>>>,
+    /// What it may waste in this run; without one, whoever asked waits.
+    budget: Option<Budget>,
     off: AtomicBool,
-    /// Whether a warning that leaves it in use was given.
-    told: AtomicBool,
+    /// What was warned of and leaves it in use.
+    told: Mutex<BTreeSet<Miss>>,
 }
 
 impl<'a> Remotes<'a> {
@@ -68,14 +110,19 @@ impl<'a> Remotes<'a> {
         let member = |remote: &Remote| Member {
             remote: remote.clone(),
             transport: OnceLock::new(),
+            budget: patience.bounds().lost.map(Budget::new),
             off: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            told: Mutex::default(),
         };
         let remotes = around.settings.remotes.iter();
         Self {
             members: remotes.filter(usable).map(member).collect(),
             around,
             patience,
+            unpacking: Gate {
+                free: Mutex::new(UNPACKERS),
+                freed: Condvar::new(),
+            },
         }
     }
 
@@ -112,11 +159,19 @@ impl<'a> Remotes<'a> {
             if member.is_off() {
                 continue;
             }
-            match self.ask(member, store, wanted, progress) {
-                Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) => {}
-                Err(error) if is_ours(&error, &member.remote) => return Err(error),
-                Err(error) => self.turn_off(member, &error),
+            let found = self.ask(member, store, wanted, progress);
+            match &found {
+                Err(error) if is_ours(error, &member.remote) => return found,
+                Err(error) => self.turn_off(member, error),
+                Ok(_) => {
+                    if let Some(budget) = member.budget.as_ref().filter(|b| b.is_spent()) {
+                        let (remote, limit) = (member.remote.to_string(), budget.limit());
+                        self.turn_off(member, &RemoteError::Spent { remote, limit });
+                    }
+                }
+            }
+            if let Ok(Some(_)) = &found {
+                return found;
             }
         }
         Ok(None)
@@ -132,8 +187,17 @@ impl<'a> Remotes<'a> {
         let Some(transport) = self.transport(member) else {
             return Ok(None);
         };
-        let Some(record) = read_record(transport, &member.remote, &wanted.subject)? else {
-            return Ok(None);
+        // It counts as lost unless it comes to its end.
+        let look = member.budget.as_ref().map(Budget::begin);
+        let what = wanted.subject.label();
+        let record = match read_record(transport, &member.remote, &wanted.subject)? {
+            Got::Object(record) => record,
+            Got::Nothing => return Ok(None),
+            Got::Broken(reason) => {
+                let text = format!("has {reason} for `{what}`");
+                self.tell(member, Miss::Broken(reason), &text);
+                return Ok(None);
+            }
         };
         if !self.accepts(member, &record, wanted) {
             return Ok(None);
@@ -141,15 +205,25 @@ impl<'a> Remotes<'a> {
         let blobs = store.stage(self.around.observer, self.around.cancel)?;
         let mut blob = Incoming::create(&blobs.path().join("blob"), progress)?;
         if !transport.get_blob(&record.blob.into(), &mut blob)? {
-            let what = wanted.subject.label();
-            self.tell(
-                member,
-                &format!("has a record of `{what}` but not its blob"),
-            );
+            let text = format!("has a record of `{what}` but not its blob");
+            self.tell(member, Miss::NoBlob, &text);
             return Ok(None);
         }
+        let (found, size) = blob.summary();
+        if (found, size) != (record.blob.sha256, record.blob.size) {
+            return Err(RemoteError::Blob {
+                remote: member.remote.to_string(),
+                expected: record.blob.sha256,
+                found,
+            });
+        }
+        if let Some(look) = look {
+            look.was_useful(fair(size));
+        }
         let staging = store.stage(self.around.observer, self.around.cancel)?;
-        let listing = self.unpack(&member.remote, &record, blob, &staging)?;
+        let listing = self
+            .unpacking
+            .pass(|| self.unpack(&member.remote, &record, blob, &staging))?;
         Ok(Some(Found {
             staging,
             listing,
@@ -159,7 +233,7 @@ impl<'a> Remotes<'a> {
         }))
     }
 
-    /// Unpacks what came, if it is what the record says.
+    /// Unpacks what came, whose hash was compared.
     fn unpack(
         &self,
         remote: &Remote,
@@ -167,14 +241,6 @@ impl<'a> Remotes<'a> {
         blob: Incoming<'_>,
         into: &Staging,
     ) -> Result<Listing, RemoteError> {
-        let (found, size) = blob.summary();
-        if (found, size) != (record.blob.sha256, record.blob.size) {
-            return Err(RemoteError::Blob {
-                remote: remote.to_string(),
-                expected: record.blob.sha256,
-                found,
-            });
-        }
         let limits = pack::Limits {
             unpacked: record.unpacked,
             cancel: self.around.cancel.clone(),
@@ -201,29 +267,26 @@ impl<'a> Remotes<'a> {
             Some(pin) if record.tree == pin => true,
             Some(pin) => {
                 let tree = record.tree;
-                self.tell(
-                    member,
-                    &format!("has tree {tree} for `{what}`, and the lock pins {pin}"),
-                );
+                let text = format!("has tree {tree} for `{what}`, and the lock pins {pin}");
+                self.tell(member, Miss::OtherTree, &text);
                 false
             }
             None if record.signer(self.keys()).is_some() => true,
             None => {
-                self.tell(
-                    member,
-                    &format!(
-                        "has a tree for `{what}` that is neither pinned by the lock nor signed \
-                         by a trusted key"
-                    ),
+                let text = format!(
+                    "has a tree for `{what}` that is neither pinned by the lock nor signed by a \
+                     trusted key"
                 );
+                self.tell(member, Miss::Unsigned, &text);
                 false
             }
         }
     }
 
     fn transport<'m>(&self, member: &'m Member) -> Option<&'m dyn Transport> {
+        let budget = member.budget.as_ref();
         let made = member.transport.get_or_init(|| {
-            match connect(&member.remote, self.around, self.patience) {
+            match connect(&member.remote, self.around, self.patience, budget) {
                 Ok(transport) => Some(transport),
                 Err(error) => {
                     self.turn_off(member, &error);
@@ -234,9 +297,10 @@ impl<'a> Remotes<'a> {
         made.as_deref()
     }
 
-    /// Warns once of something that does not put the remote in doubt.
-    fn tell(&self, member: &Member, what: &str) {
-        if !member.told.swap(true, Ordering::SeqCst) {
+    /// Warns of what does not put the remote in doubt, once of each kind.
+    fn tell(&self, member: &Member, miss: Miss, what: &str) {
+        let mut told = member.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(miss) {
             let text = format!("remote `{}` {what}; it is not used", member.remote);
             self.around.observer.event(Event::Warning(text));
         }
@@ -263,20 +327,24 @@ impl Member {
     }
 }
 
-/// Reads the record of a subject; `None` if there is none.
+/// Reads the record of a subject.
 pub(super) fn read_record(
     transport: &dyn Transport,
     remote: &Remote,
     subject: &Subject,
-) -> Result<Option<Record>, RemoteError> {
-    let Some(bytes) = transport.get(&subject.name(&remote.namespace))? else {
-        return Ok(None);
+) -> Result<Got<Record>, RemoteError> {
+    let bytes = match transport.get(&subject.name(&remote.namespace))? {
+        Got::Object(bytes) => bytes,
+        Got::Nothing => return Ok(Got::Nothing),
+        Got::Broken(reason) => return Ok(Got::Broken(reason)),
     };
     let record = Record::parse(&bytes, &remote.namespace, subject);
-    record.map(Some).map_err(|source| RemoteError::Record {
-        remote: remote.to_string(),
-        source,
-    })
+    record
+        .map(Got::Object)
+        .map_err(|source| RemoteError::Record {
+            remote: remote.to_string(),
+            source,
+        })
 }
 
 /// Whether an error is of this machine and not of the remote.

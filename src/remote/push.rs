@@ -10,9 +10,9 @@ use sha2::Digest as _;
 use super::error::RemoteError;
 use super::place::Remote;
 use super::pool::read_record;
-use super::record::{Blob, Record, RecordError, Subject};
+use super::record::{Blob, MAX_SIGNATURES, Record, RecordError, Subject};
 use super::sign::SecretKey;
-use super::transport::{Put, Transport, Writing};
+use super::transport::{Got, Put, Transport, Writing};
 use super::{MAX_BLOB, record::MAX_UNPACKED};
 use crate::events::Cancel;
 use crate::pack;
@@ -125,27 +125,39 @@ pub fn push<'p>(
 ) -> Result<Pushed, RemoteError> {
     let existing = match read_record(transport, remote, subject) {
         Ok(existing) => existing,
-        // What is no record at all is in nobody's way.
+        // What is no record at all is in nobody's way. One beyond a limit is a
+        // record, and others' signatures may be in it.
         Err(RemoteError::Record {
-            source: RecordError::Malformed(_) | RecordError::Limit(_) | RecordError::OtherSubject(_),
+            source: RecordError::Malformed(_) | RecordError::OtherSubject(_),
             ..
-        }) => {
-            return write(transport, remote, subject, key, packed()?, Writing::Replace);
-        }
+        }) => Got::Broken("something that is no record"),
         Err(error) => return Err(error),
     };
-    let Some(record) = existing else {
-        return write(transport, remote, subject, key, packed()?, Writing::New);
+    let record = match existing {
+        Got::Object(record) => record,
+        Got::Nothing => {
+            return write(transport, remote, subject, key, packed()?, Writing::New);
+        }
+        Got::Broken(_) => {
+            return write(transport, remote, subject, key, packed()?, Writing::Replace);
+        }
     };
     if record.tree != tree {
         let theirs = record.tree;
         return Ok(Pushed::Conflict { theirs });
     }
-    if !transport.has_blob(&record.blob.into())? {
-        // Gone, or cut short: what the record promises is sent again.
-        return write(transport, remote, subject, key, packed()?, Writing::Replace);
+    if transport.has_blob(&record.blob.into())? {
+        return add_signature(transport, remote, record, key);
     }
-    add_signature(transport, remote, record, key)
+    // Gone, or cut short: what the record promises is sent again.
+    let packed = packed()?;
+    if packed.blob != record.blob {
+        // Other bytes of the same tree: the old signatures are not over them.
+        return write(transport, remote, subject, key, packed, Writing::Replace);
+    }
+    transport.put_blob(&record.blob.into(), &packed.file)?;
+    add_signature(transport, remote, record, key)?;
+    Ok(Pushed::New)
 }
 
 fn add_signature(
@@ -157,8 +169,14 @@ fn add_signature(
     let Some(key) = key.filter(|key| record.signer(&[key.public()]).is_none()) else {
         return Ok(Pushed::Present);
     };
-    record.sign(key);
     let name = record.subject.name(&remote.namespace);
+    if !record.sign(key) {
+        return Err(RemoteError::SignaturesFull {
+            remote: remote.to_string(),
+            object: format!("{}/{}", name.directory(), name.address()),
+            limit: MAX_SIGNATURES,
+        });
+    }
     let blobs = [record.blob.into()];
     transport.put(&name, &record.to_json(), &blobs, Writing::Replace)?;
     Ok(Pushed::Signed)
@@ -192,13 +210,13 @@ fn write(
         Put::Done => Ok(Pushed::New),
         Put::Exists => match read_record(transport, remote, subject)? {
             // Somebody was faster, and has the same.
-            Some(theirs) if theirs.tree == packed.tree => {
+            Got::Object(theirs) if theirs.tree == packed.tree => {
                 add_signature(transport, remote, theirs, key)
             }
-            Some(theirs) => Ok(Pushed::Conflict {
+            Got::Object(theirs) => Ok(Pushed::Conflict {
                 theirs: theirs.tree,
             }),
-            None => Err(RemoteError::Store {
+            Got::Nothing | Got::Broken(_) => Err(RemoteError::Store {
                 remote: remote.to_string(),
                 message: "it says that a record exists, and has none".to_owned(),
             }),

@@ -63,6 +63,18 @@ pub enum Put {
     Exists,
 }
 
+/// What stands under a small object's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Got<T> {
+    /// The object.
+    Object(T),
+    /// Nothing.
+    Nothing,
+    /// Something that no object of ours can be read from, for this reason. It
+    /// may be replaced.
+    Broken(&'static str),
+}
+
 pub use crate::fetch::Receive;
 
 /// Moves objects to and from one remote; many threads may use it at once.
@@ -70,9 +82,8 @@ pub use crate::fetch::Receive;
 /// Every wait is bounded by the implementation, and every error names the
 /// remote without any credential. Nothing is retried unless it is written.
 pub trait Transport: Send + Sync {
-    /// A small object; `None` if there is none. Larger than
-    /// [`MAX_RECORD`](super::MAX_RECORD) is an error.
-    fn get(&self, name: &Name) -> Result<Option<Vec<u8>>, RemoteError>;
+    /// A small object. Larger than [`MAX_RECORD`](super::MAX_RECORD) is an error.
+    fn get(&self, name: &Name) -> Result<Got<Vec<u8>>, RemoteError>;
 
     /// Passes a blob's bytes on, at most as many as it is to have; `false` if
     /// there is none. The caller compares the hash.

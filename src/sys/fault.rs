@@ -29,7 +29,8 @@
 //! for bytes from elsewhere.
 //!
 //! `SYSROOT_FAULT_WAIT` is how many seconds to wait for a lock at most,
-//! `SYSROOT_FAULT_BOOT` what to take for the machine's boot, and
+//! `SYSROOT_FAULT_BOOT` what to take for the machine's boot,
+//! `SYSROOT_FAULT_PATIENCE` how many milliseconds a remote may waste, and
 //! `SYSROOT_FAULT_NO_EXCHANGE` makes the file system one that cannot exchange
 //! two names.
 #![expect(
@@ -245,6 +246,12 @@ pub(super) fn decoding(what: &str) {
 /// What to take for the machine's boot, if a test says so.
 pub(super) fn boot() -> Option<String> {
     std::env::var("SYSROOT_FAULT_BOOT").ok()
+}
+
+/// How much time a remote may waste, if a test says so.
+pub(super) fn patience() -> Option<std::time::Duration> {
+    let text = std::env::var("SYSROOT_FAULT_PATIENCE").ok()?;
+    Some(std::time::Duration::from_millis(text.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -751,6 +751,12 @@ pub fn open_dir(path: &Path) -> Result<File> {
     at("open", path, File::open(path))
 }
 
+/// How much time a remote may waste, if a test says so.
+#[cfg(feature = "fault-injection")]
+pub fn patience() -> Option<std::time::Duration> {
+    super::fault::patience()
+}
+
 /// What tells one run of this machine's system from the next; `None` where
 /// the system has no such thing.
 pub fn boot() -> Option<String> {
@@ -811,9 +817,36 @@ fn rename_once(from: &Path, to: &Path) -> io::Result<Renamed> {
             Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => {
                 return Ok(Renamed::Exists);
             }
-            // A file system without the flag: fall through to the plain way.
+            // A file system without the flag, such as NFS.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
             Err(e) => return Err(e.into()),
+        }
+    }
+    rename_without_flag(from, to)
+}
+
+/// The same where the system cannot rename without replacing.
+fn rename_without_flag(from: &Path, to: &Path) -> io::Result<Renamed> {
+    // A file gets its name by a link, which replaces nothing, whoever else
+    // writes at the same moment. A directory's rename replaces none but an
+    // empty one.
+    if fs::symlink_metadata(from)?.is_file() {
+        match fs::hard_link(from, to) {
+            Ok(()) => {
+                fs::remove_file(from)?;
+                return Ok(Renamed::Done);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                // A network file system may repeat a request whose answer was
+                // lost, and find our own link.
+                if !is_same_file(from, to) {
+                    return Ok(Renamed::Exists);
+                }
+                fs::remove_file(from)?;
+                return Ok(Renamed::Done);
+            }
+            // A file system without links: only looking before is left.
+            Err(_) => {}
         }
     }
     if fs::symlink_metadata(to).is_ok() {
@@ -823,6 +856,21 @@ fn rename_once(from: &Path, to: &Path) -> io::Result<Renamed> {
         Ok(()) => Ok(Renamed::Done),
         Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Renamed::Exists),
         Err(e) => Err(e),
+    }
+}
+
+/// Whether two names are of one file.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let place = |path| fs::symlink_metadata(path).map(|m| (m.dev(), m.ino()));
+        matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (a, b);
+        false
     }
 }
 
@@ -1081,6 +1129,8 @@ fn network_name(magic: u32) -> Option<&'static str> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use super::*;
+
     #[test]
     fn case_110_network_file_systems_are_known_by_name() {
         assert_eq!(super::network_name(0x6969), Some("NFS"));
@@ -1088,5 +1138,43 @@ mod tests {
         for local in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630] {
             assert_eq!(super::network_name(local), None, "{local:x}");
         }
+    }
+
+    /// On file systems whose renames know no flags, such as NFS.
+    #[cfg(unix)]
+    #[test]
+    fn case_133_of_many_that_take_a_name_without_the_flag_one_gets_it() {
+        const WRITERS: usize = 4;
+        let dir = tempfile::tempdir().unwrap();
+        let barrier = std::sync::Barrier::new(WRITERS);
+        let take = |round: usize, writer: usize| {
+            let from = dir.path().join(format!("{round}-{writer}"));
+            let to = dir.path().join(format!("{round}"));
+            write_new(&from, writer.to_string().as_bytes()).unwrap();
+            barrier.wait();
+            let renamed = rename_without_flag(&from, &to).unwrap();
+            // Whoever lost keeps its own file.
+            assert_eq!(from.exists(), renamed == Renamed::Exists);
+            (renamed == Renamed::Done).then_some(writer)
+        };
+        for round in 0..200 {
+            let winners: Vec<usize> = std::thread::scope(|scope| {
+                let take = &take;
+                let writers: Vec<_> = (0..WRITERS)
+                    .map(|writer| scope.spawn(move || take(round, writer)))
+                    .collect();
+                let joined = writers.into_iter().filter_map(|w| w.join().unwrap());
+                joined.collect()
+            });
+            let to = dir.path().join(format!("{round}"));
+            let content = read_text(&to, 9).unwrap();
+            assert_eq!(winners, [content.parse::<usize>().unwrap()]);
+        }
+        // A link of ours whose answer was lost counts as ours.
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        write_new(&from, b"once").unwrap();
+        hard_link(&from, &to).unwrap();
+        assert_eq!(rename_without_flag(&from, &to).unwrap(), Renamed::Done);
+        assert!(!from.exists());
     }
 }

@@ -77,6 +77,27 @@ fn case_003_a_dripping_server_is_too_slow() {
 }
 
 #[test]
+fn case_003_a_body_may_have_a_time_limit_however_fast_it_comes() {
+    let mut world = World::new().impatient();
+    world.options.minimum_bytes = 1;
+    world.options.total = Some(Duration::from_millis(300));
+    let (error, server) = fails("total", &world, Class::Network, |_| {
+        let mut steps = vec![Step::Bytes(head("200 OK", &[], 1 << 19))];
+        for _ in 0..500 {
+            steps.push(Step::Bytes(vec![b'x'; 1 << 10]));
+            steps.push(Step::Pause(Duration::from_millis(10)));
+        }
+        steps
+    });
+    assert!(
+        matches!(fault(&error), Fault::TooLong(_)),
+        "{}",
+        message(&error)
+    );
+    assert_eq!(server.requests().len(), 1, "it would be as long again");
+}
+
+#[test]
 fn case_003_a_slow_server_above_the_minimum_is_waited_for() {
     let mut world = World::new().impatient();
     world.options.minimum_bytes = 1;

@@ -23,13 +23,21 @@ impl Forger {
     /// Forges what stands at the one record of a shared remote, with the key
     /// that its users trust: the lie must be seen although it is signed.
     pub(crate) fn new(shared: &Shared) -> Self {
+        Self::of(shared, ONE)
+    }
+
+    /// The same for the record of one target among others.
+    pub(crate) fn of(shared: &Shared, target: &str) -> Self {
         let objects = shared.objects.lock().unwrap().clone();
-        let text = &objects[&find(&objects, "/cas/", is_record)];
+        let is_its = |bytes: &[u8]| {
+            is_record(bytes) && String::from_utf8_lossy(bytes).contains(&format!("{target:?}"))
+        };
+        let text = &objects[&find(&objects, "/cas/", is_its)];
         let record: serde_json::Value = serde_json::from_slice(text).unwrap();
         let key = record["subject"]["recipe"]["key"].as_str().unwrap();
         let subject = Subject::Recipe(RecipeSubject {
             key: key.parse().unwrap(),
-            target: ONE.parse().unwrap(),
+            target: target.parse().unwrap(),
             host: HOST.parse().unwrap(),
             rustc: "rustc 1.97.0".to_owned(),
         });
@@ -102,7 +110,7 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

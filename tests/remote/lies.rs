@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use super::forge::{Forger, forged, tar};
+use super::forge::{Forger, forged, tar, zstd};
 use super::{ONE, Shared, TWO, bazel, find, is_blob, is_record, output, serving, warnings};
 use crate::http::{Server, Step, head};
 use crate::support::sandbox::Said;
@@ -107,7 +107,7 @@ fn case_127_a_record_whose_blob_is_gone_is_a_miss() {
         objects.remove(&blob);
     });
     lied(&mut shared, "gone", gone).mentions("but not its blob");
-    // Without the record's own blob there is no record at all.
+    // So is an entry whose record is gone.
     let record = find(&original, "/cas/", is_record);
     let gone = shared.changed(|objects| {
         objects.remove(&record);
@@ -117,7 +117,8 @@ fn case_127_a_record_whose_blob_is_gone_is_a_miss() {
     let project = shared.world.machine_with("last", &[ONE], &lock);
     shared.world.remote(&server.url(), false);
     let said = shared.world.run(&project, &["sync"]).exits(0);
-    assert_eq!(warnings(&said).len(), 0);
+    assert_eq!(warnings(&said).len(), 1, "{}", said.err);
+    said.mentions("but not the record that it names");
 }
 
 #[test]
@@ -274,6 +275,76 @@ fn case_130_a_blob_larger_than_stated_is_not_read_to_its_end() {
     let lock = shared.pinned.clone();
     lied_by(&mut shared, "larger", &server, &lock).mentions("larger than the limit");
     assert!(server.sent() < 64 << 20, "{}", server.sent());
+}
+
+/// Runs a command and returns the most memory that its process had, in bytes.
+#[cfg(target_os = "linux")]
+fn peak_memory(mut command: std::process::Command) -> (std::process::Output, u64) {
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    // The mark only grows, and is read until the process has ended.
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        peak = peak.max(kilobytes.unwrap_or(0) << 10);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    (child.wait_with_output().unwrap(), peak)
+}
+
+/// The largest listing that is allowed, of one tree for every target; behind it
+/// comes nothing of what it lists.
+#[cfg(target_os = "linux")]
+#[test]
+fn case_130_p15_packs_that_take_the_most_memory_stay_below_the_limit() {
+    let targets = [
+        ONE,
+        TWO,
+        "fake000-unknown-none",
+        "fake001-unknown-none",
+        "fake002-unknown-none",
+        "fake003-unknown-none",
+    ];
+    let mut shared = Shared::new(&targets);
+    let public = shared.key.1.clone();
+    shared.world.trust(&public);
+    let hash = blake3::hash(b"").to_hex();
+    let mut listing = String::from("sysroot-tree-v1\n");
+    for n in 0..250_000 {
+        listing.push_str(&format!("- 0 {hash} lib/{n:06}-{:a<45}\n", ""));
+    }
+    assert!(listing.len() < 32 << 20 && listing.len() > 30 << 20);
+    let (tree, _) = forged(&listing, &[]);
+    let mut bytes = tar(&[("sysroot-tree.txt", listing.as_bytes())]);
+    // Where the first file should be there is none, after a moment in which
+    // all of them are under way.
+    bytes.truncate(bytes.len() - 1024);
+    bytes.resize(bytes.len() + 512, b'x');
+    let bytes = zstd(&bytes);
+    let mut objects = BTreeMap::new();
+    for target in targets {
+        let mut forger = Forger::of(&shared, target);
+        let blob = forger.blob(&bytes);
+        forger.signed(tree, 0, blob);
+        objects.extend(forger.objects);
+    }
+    let server = serving(objects);
+    let lock = shared.unpinned.clone();
+    let project = shared.world.machine_with("b", &targets, &lock);
+    shared.world.remote(&server.url(), false);
+    let command = shared.world.sandbox.command(&project, &["cache", "pull"]);
+    let (output, peak) = peak_memory(command);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("does not hold tree"), "{err}");
+    println!("{} MiB", peak >> 20);
+    assert!(peak > 32 << 20, "nothing was measured: {peak}");
+    assert!(peak < 256 << 20, "{} MiB", peak >> 20);
 }
 
 #[test]

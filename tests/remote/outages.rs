@@ -1,20 +1,21 @@
 //! Remotes in trouble: local work goes on, within a stated time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ONE, Shared, TWO, bazel, find, is_blob, warnings};
 use crate::http::{Server, Step, answer, head};
+use crate::support::sandbox::Said;
 
-/// What a remote that gives nothing may cost in all, with room for a busy
-/// machine: 2 s to the first byte, 5 s for a body that trickles, and the
-/// work itself.
-const BOUND: Duration = Duration::from_secs(30);
+/// Against hangs only, on a busy machine. What a wait really costs is held by
+/// the messages, which state it, and by the number of requests.
+const BOUND: Duration = Duration::from_mins(2);
 
 /// Syncs two targets with a remote in trouble, and holds that they were
-/// compiled, with one warning, in time.
+/// compiled, with one warning.
 #[track_caller]
-fn troubled(shared: &mut Shared, what: &str, url: &str, expected: &str) {
+fn troubled(shared: &mut Shared, what: &str, url: &str, expected: &str) -> Said {
     let before = shared.world.compiler.built().len();
     let lock = shared.pinned.clone();
     let machine = format!("m{before}");
@@ -26,7 +27,7 @@ fn troubled(shared: &mut Shared, what: &str, url: &str, expected: &str) {
     assert!(took < BOUND, "{what}: {took:?}");
     assert_eq!(warnings(&said).len(), 1, "{what}:\n{}", said.err);
     assert_eq!(shared.rebuilt(before), 2, "{what}");
-    said.mentions(expected);
+    said.mentions(expected)
 }
 
 #[test]
@@ -46,13 +47,8 @@ fn case_131_a_remote_that_refuses_costs_a_warning() {
         // Two targets are looked for at once; nothing is tried again.
         assert!(server.requests().len() <= 2, "{status}");
     }
-    // What is no entry is a miss, and no reason to warn.
     let server = Server::start(|_| answer("200 OK", &[], b"<html>login</html>"));
-    let lock = shared.pinned.clone();
-    let project = shared.world.machine_with("login", &[ONE, TWO], &lock);
-    shared.world.remote(&server.url(), false);
-    let said = shared.world.run(&project, &["sync"]).exits(0);
-    assert_eq!(warnings(&said).len(), 0, "{}", said.err);
+    troubled(&mut shared, "login", &server.url(), "no ActionResult");
 }
 
 #[test]
@@ -86,7 +82,8 @@ fn case_131_a_remote_that_is_silent_or_trickles_costs_seconds() {
         let head = head("200 OK", &[], 1000);
         vec![Step::Bytes(head), Step::Drip(Duration::from_millis(100))]
     });
-    troubled(&mut shared, "drip", &server.url(), "bytes came within");
+    troubled(&mut shared, "drip", &server.url(), "bytes came within 5");
+    assert!(server.requests().len() <= 2);
     let objects = shared.objects.clone();
     let blobs: Vec<String> = objects
         .lock()
@@ -102,7 +99,159 @@ fn case_131_a_remote_that_is_silent_or_trickles_costs_seconds() {
         let head = head("200 OK", &[], 1000);
         vec![Step::Bytes(head), Step::Drip(Duration::from_millis(100))]
     });
-    troubled(&mut shared, "drip blob", &server.url(), "bytes came within");
+    troubled(
+        &mut shared,
+        "drip blob",
+        &server.url(),
+        "bytes came within 5",
+    );
+    // An entry, a record and a blob for each.
+    assert!(server.requests().len() <= 6);
+}
+
+/// Many targets and their lock with pins, compiled by one machine, and a copy
+/// of what a remote has of them.
+#[cfg(feature = "fault-injection")]
+fn many() -> (Shared, Vec<String>) {
+    let all: Vec<String> = (0..20)
+        .map(|n| format!("fake{n:03}-unknown-none"))
+        .collect();
+    let targets: Vec<&str> = all.iter().map(String::as_str).collect();
+    (Shared::new(&targets), all)
+}
+
+/// Syncs all of them with a bad remote that may waste so many milliseconds,
+/// and holds that they are compiled, and how often it was asked and told of.
+#[cfg(feature = "fault-injection")]
+#[track_caller]
+fn bounded(
+    (shared, all): &mut (Shared, Vec<String>),
+    milliseconds: &str,
+    server: &Server,
+    requests: usize,
+    told: &[&str],
+) {
+    let targets: Vec<&str> = all.iter().map(String::as_str).collect();
+    let before = shared.world.compiler.built().len();
+    let lock = shared.pinned.clone();
+    let machine = format!("m{before}");
+    let project = shared.world.machine_with(&machine, &targets, &lock);
+    shared.world.remote(&server.url(), false);
+    shared
+        .world
+        .sandbox
+        .set("SYSROOT_FAULT_PATIENCE", milliseconds);
+    let mut said = shared.world.run(&project, &["sync"]).exits(0);
+    assert_eq!(shared.rebuilt(before), all.len());
+    assert_eq!(warnings(&said).len(), told.len(), "{}", said.err);
+    for text in told {
+        said = said.mentions(text);
+    }
+    let asked = server.requests().len();
+    assert!(asked <= requests, "{asked} requests:\n{}", said.err);
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn case_131_what_a_bad_remote_may_waste_does_not_grow_with_the_number_of_targets() {
+    let mut many = many();
+    // Misses, four at a time, each of them far below any time limit.
+    let pause = || Step::Pause(Duration::from_millis(300));
+    let server = Server::start(move |_| {
+        let mut steps = vec![pause()];
+        steps.extend(answer("404 Not Found", &[], b""));
+        steps
+    });
+    let told = ["gave nothing took 1 seconds"];
+    bounded(&mut many, "1000", &server, 8, &told);
+    // Records whose blobs are gone: told once, and a miss each time.
+    let mut objects = many.0.objects.lock().unwrap().clone();
+    objects.retain(|_, bytes| !is_blob(bytes));
+    let objects = super::Objects::new(objects.into());
+    let server = Server::start(move |request| {
+        let mut steps = vec![pause()];
+        steps.extend(bazel(&objects, request));
+        steps
+    });
+    let told = ["but not its blob", "gave nothing took 2 seconds"];
+    bounded(&mut many, "2000", &server, 24, &told);
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn case_131_a_body_that_comes_slowly_ends_with_what_the_remote_may_waste() {
+    let mut many = many();
+    let objects = many.0.objects.clone();
+    let server = Server::start(move |request| {
+        let size = objects.lock().unwrap().get(&request.path).map(Vec::len);
+        let is_entry = request.path.starts_with("/ac/");
+        match size.filter(|_| !is_entry) {
+            // It would take longer than the 5 s of the minimum rate.
+            Some(size) => {
+                let head = head("200 OK", &[], size as u64);
+                vec![Step::Bytes(head), Step::Drip(Duration::from_millis(50))]
+            }
+            None => bazel(&objects, request),
+        }
+    });
+    let told = ["it took longer than 1.5 seconds"];
+    bounded(&mut many, "1500", &server, 8, &told);
+}
+
+#[test]
+fn case_131_all_redirects_of_a_request_share_its_two_seconds() {
+    let mut shared = Shared::new(&[ONE, TWO]);
+    let server = Server::start(|request| {
+        let hops = request.path.rsplit('-').next().unwrap().len();
+        let to = format!("{}-{}", request.path, "x".repeat(hops % 40));
+        let mut steps = vec![Step::Pause(Duration::from_millis(700))];
+        steps.extend(answer("307 Temporary Redirect", &[("location", &to)], b""));
+        steps
+    });
+    troubled(&mut shared, "hops", &server.url(), "no answer within 2");
+    // Two targets at once, three hops each.
+    assert!(server.requests().len() <= 6);
+}
+
+#[test]
+fn case_127_each_kind_of_lie_is_told_once() {
+    let targets = [ONE, TWO, "fake000-unknown-none", "fake001-unknown-none"];
+    let mut shared = Shared::new(&targets);
+    let objects = shared.changed(|objects| {
+        let entries: Vec<String> = objects
+            .keys()
+            .filter(|path| path.starts_with("/ac/"))
+            .cloned()
+            .collect();
+        let gone = |objects: &mut BTreeMap<String, Vec<u8>>, entry: &str, at: usize| {
+            let (hash, _) = super::named_blobs(&objects[entry]).unwrap()[at].clone();
+            objects.remove(&format!("/cas/{hash}"));
+        };
+        // Two records whose blob is gone, one that is gone itself, and what
+        // is no entry at all.
+        gone(objects, &entries[0], 1);
+        gone(objects, &entries[1], 1);
+        gone(objects, &entries[2], 0);
+        objects.insert(entries[3].clone(), b"<html>".to_vec());
+    });
+    let server = super::serving(objects);
+    let lock = shared.pinned.clone();
+    let project = shared.world.machine_with("b", &targets, &lock);
+    shared.world.remote(&server.url(), false);
+    let said = shared.world.run(&project, &["sync"]).exits(0);
+    assert_eq!(warnings(&said).len(), 3, "{}", said.err);
+    said.mentions("but not its blob")
+        .mentions("but not the record that it names")
+        .mentions("no ActionResult");
+    assert_eq!(shared.rebuilt(4), 4);
+    // All of it is replaced by whoever compiled it.
+    shared.world.remote(&server.url(), true);
+    shared.world.run(&project, &["cache", "push"]).exits(0);
+    shared.world.remote(&server.url(), false);
+    let project = shared.world.machine_with("c", &targets, &lock);
+    let said = shared.world.run(&project, &["sync"]).exits(0);
+    assert_eq!(warnings(&said).len(), 0, "{}", said.err);
+    assert_eq!(shared.rebuilt(4), 4);
 }
 
 #[test]
@@ -173,7 +322,11 @@ fn case_131_an_s3_store_in_trouble_costs_a_warning() {
         ] {
             shared.world.sandbox.set(name, value);
         }
-        troubled(&mut shared, what, "s3://bucket", text);
+        let said = troubled(&mut shared, what, "s3://bucket", text);
+        for secret in ["the-secret-key", "the-access-key"] {
+            assert!(!said.err.contains(secret), "{}", said.err);
+            assert!(!said.out.contains(secret), "{}", said.out);
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use super::{ONE, Objects, TWO, World, lock_of, output};
 use crate::http::{Request, Server, Step, answer, head};
 use crate::support::sandbox::snapshot;
 
-/// As much of S3 as it takes: path-style `GET`, `HEAD` and `PUT`.
+/// As much of S3 as it takes: path-style `GET`, `HEAD` and `PUT`. Google's
+/// store speaks the same but for its condition of a write.
 fn s3(objects: &Objects, request: &Request) -> Vec<Step> {
     let mut objects = objects.lock().unwrap();
     let (path, query) = match request.path.split_once('?') {
@@ -17,10 +18,13 @@ fn s3(objects: &Objects, request: &Request) -> Vec<Step> {
     let tag = format!("\"{}\"", request.path.len());
     let headers = [
         ("etag", tag.as_str()),
+        ("x-goog-generation", "1"),
         ("last-modified", "Wed, 20 May 2026 12:00:00 GMT"),
     ];
+    let only_new = request.header("if-none-match") == Some("*")
+        || request.header("x-goog-if-generation-match") == Some("0");
     match request.method.as_str() {
-        "PUT" if request.header("if-none-match").is_some() && objects.contains_key(&path) => {
+        "PUT" if only_new && objects.contains_key(&path) => {
             answer("412 Precondition Failed", &headers, b"")
         }
         // An upload in parts: begun, one part after another, completed.
@@ -56,6 +60,170 @@ fn s3(objects: &Objects, request: &Request) -> Vec<Step> {
             }
             Some(bytes) => answer("200 OK", &headers, bytes),
         },
+    }
+}
+
+/// As much of Azure's blob service as it takes.
+fn azure(objects: &Objects, request: &Request) -> Vec<Step> {
+    let mut objects = objects.lock().unwrap();
+    let path = request.path.clone();
+    let headers = [
+        ("etag", "\"1\""),
+        ("last-modified", "Wed, 20 May 2026 12:00:00 GMT"),
+        ("x-ms-version", "2023-11-03"),
+    ];
+    match request.method.as_str() {
+        "PUT" if request.header("x-ms-blob-type") != Some("BlockBlob") => {
+            answer("400 Bad Request", &headers, b"")
+        }
+        "PUT" if request.header("if-none-match") == Some("*") && objects.contains_key(&path) => {
+            let body = b"<Error><Code>BlobAlreadyExists</Code></Error>";
+            answer("409 The specified blob already exists.", &headers, body)
+        }
+        "PUT" => {
+            objects.insert(path, request.body.clone());
+            answer("201 Created", &headers, b"")
+        }
+        method => match objects.get(&path) {
+            None => answer("404 Not Found", &headers, b""),
+            Some(bytes) if method == "HEAD" => {
+                vec![Step::Bytes(head("200 OK", &headers, bytes.len() as u64))]
+            }
+            Some(bytes) => answer("200 OK", &headers, bytes),
+        },
+    }
+}
+
+/// How a store is reached: its URL, and the variables of its users.
+struct Store {
+    speaks: fn(&Objects, &Request) -> Vec<Step>,
+    url: &'static str,
+    variables: fn(&World, &str) -> Vec<(&'static str, String)>,
+}
+
+const S3: Store = Store {
+    speaks: s3,
+    url: "s3://bucket/some/prefix",
+    variables: |_, server| {
+        vec![
+            ("AWS_ENDPOINT_URL", server.to_owned()),
+            ("AWS_ACCESS_KEY_ID", "the-access-key".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "the-secret-key".to_owned()),
+        ]
+    },
+};
+
+const GOOGLE: Store = Store {
+    speaks: s3,
+    url: "gs://bucket/some/prefix",
+    variables: |world, server| {
+        let file = world.sandbox.path("account.json");
+        let account = format!(
+            r#"{{"private_key": "k", "private_key_id": "i", "client_email": "e",
+                "disable_oauth": true, "gcs_base_url": "{server}"}}"#
+        );
+        fs::write(&file, account).unwrap();
+        vec![("GOOGLE_SERVICE_ACCOUNT", file.to_str().unwrap().to_owned())]
+    },
+};
+
+const AZURE: Store = Store {
+    speaks: azure,
+    url: "az://container/some/prefix",
+    variables: |_, server| {
+        vec![
+            ("AZURE_STORAGE_ENDPOINT", server.to_owned()),
+            ("AZURE_STORAGE_ACCOUNT_NAME", "account".to_owned()),
+            (
+                "AZURE_STORAGE_ACCOUNT_KEY",
+                "dGhlLXNlY3JldC1rZXk=".to_owned(),
+            ),
+        ]
+    },
+};
+
+/// Starts such a store, which keeps these objects, as the world's.
+fn start(world: &mut World, store: &Store, objects: &Objects) -> Server {
+    let (kept, speaks) = (objects.clone(), store.speaks);
+    let server = Server::start(move |request| speaks(&kept, request));
+    for (name, value) in (store.variables)(world, &server.url()) {
+        world.sandbox.set(name, &value);
+    }
+    server
+}
+
+#[test]
+fn a_google_bucket_is_a_remote() {
+    let (mut world, ..) = World::built(&[ONE, TWO]);
+    let objects = Objects::default();
+    let server = start(&mut world, &GOOGLE, &objects);
+    share(&mut world, GOOGLE.url);
+    assert_eq!(objects.lock().unwrap().len(), 4);
+    let requests = server.requests();
+    let records = requests
+        .iter()
+        .filter(|r| r.method == "PUT" && r.path.contains("recipes"));
+    let new = records.map(|r| r.header("x-goog-if-generation-match"));
+    assert_eq!(new.collect::<Vec<_>>(), [Some("0"); 2]);
+}
+
+#[test]
+fn an_azure_container_is_a_remote() {
+    let (mut world, ..) = World::built(&[ONE, TWO]);
+    let objects = Objects::default();
+    let server = start(&mut world, &AZURE, &objects);
+    share(&mut world, AZURE.url);
+    assert_eq!(objects.lock().unwrap().len(), 4);
+    let requests = server.requests();
+    let signed = |r: &Request| {
+        let header = r.header("authorization").unwrap();
+        header.starts_with("SharedKey account:") && !header.contains("dGhlLXNlY3JldC1rZXk=")
+    };
+    assert!(requests.iter().all(signed));
+    let records = requests
+        .iter()
+        .filter(|r| r.method == "PUT" && r.path.contains("recipes"));
+    let new = records.map(|r| r.header("if-none-match"));
+    assert_eq!(new.collect::<Vec<_>>(), [Some("*"); 2]);
+}
+
+#[test]
+fn case_133_in_each_kind_of_store_the_first_of_two_that_write_at_once_stays() {
+    for store in [S3, GOOGLE, AZURE] {
+        let (mut world, project, unpinned) = World::built(&[ONE]);
+        let objects = Objects::default();
+        let server = start(&mut world, &store, &objects);
+        world.remote(store.url, true);
+        world.run(&project, &["cache", "push"]).exits(0);
+        drop(server);
+        let before = objects.lock().unwrap().clone();
+        let other = world.machine_with("b", &[ONE], &unpinned);
+        world.sandbox.env.remove("SYSROOT_REMOTE");
+        world.compiler.salt("not reproducible");
+        world.run(&other, &["sync"]).exits(0);
+        // The first one's record appears between our look and our write.
+        let (kept, speaks) = (objects.clone(), store.speaks);
+        let hidden = std::sync::Mutex::new(true);
+        let server = Server::start(move |request| {
+            let looks = request.method == "GET" && request.path.contains("recipes");
+            if looks && std::mem::take(&mut *hidden.lock().unwrap()) {
+                return answer("404 Not Found", &[], b"");
+            }
+            speaks(&kept, request)
+        });
+        for (name, value) in (store.variables)(&world, &server.url()) {
+            world.sandbox.set(name, &value);
+        }
+        world.remote(store.url, true);
+        let said = world.run(&other, &["cache", "push"]).exits(1);
+        said.mentions("conflict");
+        let after = objects.lock().unwrap();
+        let recipes = |objects: &std::collections::BTreeMap<String, Vec<u8>>| {
+            let mut all = objects.clone();
+            all.retain(|path, _| path.contains("recipes"));
+            all
+        };
+        assert_eq!(recipes(&after), recipes(&before), "{}", store.url);
     }
 }
 
@@ -158,11 +326,20 @@ fn an_s3_store_is_a_remote() {
     // The record comes last, and only where there is none.
     let puts: Vec<_> = requests.iter().filter(|r| r.method == "PUT").collect();
     assert_eq!(puts.len(), 4);
-    for pair in puts.chunks(2) {
-        assert!(pair[0].path.contains("/blobs/"));
-        assert!(pair[1].path.contains("/recipes/"));
-        assert_eq!(pair[1].header("if-none-match"), Some("*"));
+    let mut records = 0;
+    for (at, put) in puts.iter().enumerate() {
+        if put.path.contains("/recipes/") {
+            let text = String::from_utf8_lossy(&put.body);
+            let is_named = |blob: &&&Request| {
+                let name = blob.path.rsplit('/').next().unwrap();
+                blob.path.contains("/blobs/") && text.contains(name)
+            };
+            assert_eq!(puts[..at].iter().filter(is_named).count(), 1);
+            assert_eq!(put.header("if-none-match"), Some("*"));
+            records += 1;
+        }
     }
+    assert_eq!(records, 2);
 }
 
 #[test]

@@ -131,6 +131,12 @@ impl FakeCompiler {
         (fake, rustc)
     }
 
+    /// From now on each compilation takes so many seconds, whatever else the
+    /// machine does.
+    pub(crate) fn pace(&self, seconds: &str) {
+        fs::write(self.dir.join("pace"), seconds).unwrap();
+    }
+
     fn packages(&self, ballast: &[u8]) -> Vec<Package> {
         let package =
             |name: &str, target: Option<&str>| Package::new(name, target).version(VERSION, COMMIT);
@@ -166,6 +172,7 @@ done
 target=${{target##*/}} target=${{target%.json}}
 echo "$target" >> '{dir}/begun'
 while [ -e '{dir}/hold-'"$target" ]; do sleep 0.05; done
+[ -e '{dir}/pace' ] && sleep "$(cat '{dir}/pace')"
 [ -e '{dir}/fail-'"$target" ] && {{ echo 'error: as it was told' >&2; exit 101; }}
 echo "$target" >> '{dir}/built'
 for crate in core alloc compiler_builtins; do

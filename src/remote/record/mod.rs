@@ -34,7 +34,7 @@ use crate::types::{RecipeKey, Sha256, TreeDigest, Triple};
 /// The version of the format; others are refused.
 const VERSION: u32 = 1;
 /// The most signatures that one record may carry.
-const MAX_SIGNATURES: usize = 16;
+pub(super) const MAX_SIGNATURES: usize = 16;
 /// The most formats that one component may have.
 const MAX_FORMATS: usize = 8;
 /// The longest line that a compiler may call itself, in bytes.
@@ -302,14 +302,27 @@ impl Record {
         text.into_bytes()
     }
 
-    /// Adds a signature, in place of an older one of the same key.
-    pub fn sign(&mut self, key: &SecretKey) {
+    /// Adds a signature, in place of an older one of the same key; `false`,
+    /// and nothing changed, if the record has as many as it may have. What
+    /// does not verify counts for nothing, and gives way.
+    pub fn sign(&mut self, key: &SecretKey) -> bool {
+        let statement = self.statement();
         let signed = Signed {
             key: key.public(),
-            signature: key.sign(&self.statement()),
+            signature: key.sign(&statement),
         };
-        self.signatures.retain(|other| other.key != signed.key);
+        let keep = |other: &Signed| other.key != signed.key;
+        if self.signatures.iter().filter(|s| keep(s)).count() >= MAX_SIGNATURES {
+            let good = |s: &&Signed| keep(s) && s.key.verifies(&statement, &s.signature);
+            if self.signatures.iter().filter(good).count() >= MAX_SIGNATURES {
+                return false;
+            }
+            self.signatures
+                .retain(|s| s.key.verifies(&statement, &s.signature));
+        }
+        self.signatures.retain(keep);
         self.signatures.push(signed);
+        true
     }
 
     /// The first of these keys that signed the record.
