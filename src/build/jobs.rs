@@ -157,9 +157,20 @@ fn at_once(jobs: usize, memory: Option<u64>) -> usize {
 /// The memory that new processes may use, in bytes: what the kernel calls
 /// available, or less where a control group limits us. `None`: unknown.
 pub fn available_memory() -> Option<u64> {
+    #[cfg(feature = "fault-injection")]
+    if let Some(bytes) = told_memory() {
+        return Some(bytes);
+    }
     let machine = meminfo(&read(Path::new("/proc/meminfo"))?)?;
     let group = read(Path::new("/proc/self/cgroup")).and_then(|text| cgroup_memory(&text));
     Some(group.map_or(machine, |bytes| bytes.min(machine)))
+}
+
+/// What a test says that the memory is: `SYSROOT_FAULT_MEMORY`, in bytes.
+#[cfg(feature = "fault-injection")]
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests only")]
+fn told_memory() -> Option<u64> {
+    std::env::var("SYSROOT_FAULT_MEMORY").ok()?.parse().ok()
 }
 
 fn read(path: &Path) -> Option<String> {

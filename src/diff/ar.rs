@@ -6,19 +6,19 @@ const MAGIC: &[u8] = b"!<arch>\n";
 const HEADER: usize = 60;
 
 /// One member.
-pub(super) struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// Its name, or what kind of table it is.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Whether it is an index of the others.
-    pub(super) is_table: bool,
+    pub(crate) is_table: bool,
     /// Its header: name, time, owner, mode and size.
-    pub(super) header: &'a [u8],
+    pub(crate) header: &'a [u8],
     /// Its content.
-    pub(super) data: &'a [u8],
+    pub(crate) data: &'a [u8],
 }
 
 /// The members in their order; `None` if this is no archive, or a damaged one.
-pub(super) fn members(bytes: &[u8]) -> Option<Vec<Member<'_>>> {
+pub(crate) fn members(bytes: &[u8]) -> Option<Vec<Member<'_>>> {
     let mut rest = bytes.strip_prefix(MAGIC)?;
     let mut long_names: &[u8] = &[];
     let mut members = Vec::new();

@@ -6,7 +6,7 @@
 //! and no trust: a file that is none of the known formats, or is damaged, is
 //! compared byte by byte.
 
-mod ar;
+pub(crate) mod ar;
 mod coff;
 mod elf;
 mod macho;

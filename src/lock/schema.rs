@@ -10,8 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::manifest::schema::{
-    NAME_PATTERN, Scalar, codegen_units_schema, crates_schema, debug_schema, features_schema,
-    opt_level_schema,
+    NAME_PATTERN, Scalar, channel_schema, codegen_units_schema, crates_schema, date_schema,
+    debug_schema, features_schema, opt_level_schema,
 };
 use crate::signature::{Detached, Fingerprint};
 use crate::types::{
@@ -49,7 +49,7 @@ pub(super) struct RawLock {
     )]
     pub(super) revision: i64,
     /// The channel asked for.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "channel_schema")]
     pub(super) channel: Channel,
     /// The hosts asked for.
     #[schemars(schema_with = "names_schema")]
@@ -77,7 +77,7 @@ pub(super) struct RawLock {
 #[schemars(rename = "Toolchain", deny_unknown_fields, extend("required" = ["rustc"]))]
 pub(super) struct RawToolchain {
     /// The day of the channel manifest.
-    #[schemars(with = "Option<String>")]
+    #[schemars(schema_with = "date_schema")]
     pub(super) date: Option<Date>,
     /// The compiler's version.
     pub(super) rustc: String,

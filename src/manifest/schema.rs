@@ -193,11 +193,24 @@ impl serde::de::Visitor<'_> for ScalarVisitor {
 /// What a target or component name looks like.
 pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
 
-fn channel_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "string",
-        "pattern": "^((nightly|beta)-[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]+\\.[0-9]+\\.[0-9]+|system)$",
-    })
+/// What a day looks like.
+macro_rules! day {
+    () => {
+        "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    };
+}
+
+pub(crate) fn channel_schema(_: &mut SchemaGenerator) -> Schema {
+    let pattern = concat!(
+        "^((nightly|beta)-",
+        day!(),
+        "|[0-9]+\\.[0-9]+\\.[0-9]+|system)$"
+    );
+    json_schema!({ "type": "string", "pattern": pattern })
+}
+
+pub(crate) fn date_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": concat!("^", day!(), "$") })
 }
 
 fn triples_schema(_: &mut SchemaGenerator) -> Schema {

@@ -21,7 +21,7 @@ use crate::types::{
 
 /// The version of the way [`crate::build`] builds. It is raised whenever the
 /// same recipe would give other bytes than before.
-pub const RECIPE_VERSION: &str = "1";
+pub const RECIPE_VERSION: &str = "2";
 
 /// Which compiler and sources a recipe uses, by content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,7 +232,7 @@ mod tests {
         // trees under these keys.
         assert_eq!(
             recipe().key().to_string(),
-            "blake3:7fc4643ec56450de2c730483dda3615894f8fc32f7475a09af1a4f574535b79d"
+            "blake3:c3b95d9a9dc723fdd2b2de37e313e513be65e5f063762276e796012387f01c66"
         );
     }
 

@@ -274,6 +274,73 @@ fn case_076_xz_streams_are_bounded_and_checked() {
     );
 }
 
+#[test]
+fn case_076_foreign_filters_and_many_blocks() {
+    use xz2::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
+    let tar = component(FILES).end();
+    let unpack = |bytes: &[u8]| Pit::new().unpack(bytes, Format::Xz, &Limits::default());
+    let expected = unpack(&xz(&tar)).unwrap();
+    let options = LzmaOptions::new_preset(0).unwrap();
+    // Filters of the format that upstream does not use give the same bytes.
+    type Filter = fn(&mut Filters) -> &mut Filters;
+    for filter in [
+        Filters::x86 as Filter,
+        Filters::arm as Filter,
+        Filters::powerpc as Filter,
+    ] {
+        let mut filters = Filters::new();
+        filter(&mut filters);
+        filters.lzma2(&options);
+        let stream = Stream::new_stream_encoder(&filters, Check::Crc64).unwrap();
+        let mut encoder = xz2::write::XzEncoder::new_stream(Vec::new(), stream);
+        encoder.write_all(&tar).unwrap();
+        assert_eq!(unpack(&encoder.finish().unwrap()).unwrap(), expected);
+    }
+    // A filter that nobody knows is refused, right checksum or not.
+    let good = xz(&tar);
+    let length = (usize::from(good[12]) + 1) * 4;
+    let at = 12
+        + good[12..12 + length]
+            .windows(2)
+            .position(|w| w == [0x21, 1])
+            .unwrap();
+    for id in [0x00, 0x02, 0x0a, 0x20, 0x22, 0x3f, 0x7f] {
+        let mut bad = good.clone();
+        bad[at] = id;
+        let crc = crc32(&bad[12..12 + length - 4]);
+        bad[12 + length - 4..12 + length].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(unpack(&bad).unwrap_err().class(), Class::Integrity, "{id}");
+    }
+    // A block for each 16 bytes of the tar: no memory is kept for them, as the
+    // limit for all of it is what one block needs.
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    let mut stream = Stream::new_stream_encoder(&filters, Check::Crc64).unwrap();
+    let mut blocks = Vec::with_capacity(tar.len() * 8 + 4096);
+    let mut write = |piece: &[u8], action| {
+        let done = stream.total_in() + piece.len() as u64;
+        let mut status = stream.process_vec(piece, &mut blocks, action).unwrap();
+        assert_eq!(stream.total_in(), done);
+        while status != Status::StreamEnd {
+            status = stream.process_vec(b"", &mut blocks, action).unwrap();
+        }
+    };
+    for piece in tar.chunks(16) {
+        write(piece, Action::FullFlush);
+    }
+    write(b"", Action::Finish);
+    let limits = Limits {
+        decoder_memory: 1 << 20,
+        ..Limits::default()
+    };
+    let found = Pit::new().unpack(&blocks, Format::Xz, &limits).unwrap();
+    assert_eq!(found, expected);
+    // The index at the end must tell of each of them.
+    let index = blocks.len() - 12 - 40;
+    blocks[index] ^= 1;
+    assert_eq!(unpack(&blocks).unwrap_err().class(), Class::Integrity);
+}
+
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = !0_u32;
     for byte in bytes {

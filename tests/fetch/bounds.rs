@@ -1,6 +1,6 @@
 //! Connections, time, proxies, and the form of answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysroot::events::Cancelled;
 use sysroot::fetch::{Fault, FetchError, Proxies};
@@ -43,6 +43,9 @@ fn case_002_silence_after_the_connection_ends() {
 
 #[test]
 fn case_003_a_dripping_server_is_too_slow() {
+    // Drips for an hour and a half at this rate, and would without an end of
+    // the header.
+    let begun = Instant::now();
     let world = World::new().impatient();
     let drip = Step::Drip(Duration::from_millis(10));
     let body = drip.clone();
@@ -74,6 +77,8 @@ fn case_003_a_dripping_server_is_too_slow() {
         "{}",
         message(&error)
     );
+    // Three times two attempts of a fifth of a second, on a busy machine.
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
@@ -143,6 +148,31 @@ fn case_020_proxies_are_used_named_and_bypassed() {
     world.options.proxies.none_for = "dist.invalid".to_owned();
     assert!(world.get("http://dist.invalid", BODY).is_err());
     assert_eq!(proxy.requests().len(), 1);
+    // A page to log in at, in the place of the file and of the tunnel.
+    let portal = || {
+        Server::start(|_| http::answer("200 OK", &[("content-type", "text/html")], b"<html>Log in"))
+    };
+    let page = portal();
+    let mut world = World::new();
+    world.options.proxies.http = Some(page.url());
+    let error = world.get("http://dist.invalid", BODY).unwrap_err();
+    assert_eq!(error.class(), Class::Integrity, "{}", message(&error));
+    assert!(message(&error).contains("text/html"), "{}", message(&error));
+    assert_eq!(world.disk(), 0, "the page was kept");
+    assert_eq!(page.requests()[0].path, "http://dist.invalid/dist/a");
+    let page = portal();
+    world.options.proxies = Proxies {
+        https: Some(page.url()),
+        ..Proxies::default()
+    };
+    let error = world.get("https://dist.invalid", BODY).unwrap_err();
+    assert_eq!(error.class(), Class::Network, "{}", message(&error));
+    assert_eq!(world.disk(), 0, "the page was kept");
+    let request = &page.requests()[0];
+    assert_eq!(
+        (request.method.as_str(), request.path.as_str()),
+        ("CONNECT", "dist.invalid:443")
+    );
     // A tunnel that is cut.
     let cutter = Server::start(|_| vec![Step::Close]);
     world.options.proxies = Proxies {

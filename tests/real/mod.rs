@@ -6,6 +6,7 @@ mod failed;
 mod fake;
 mod interrupted;
 mod linked;
+mod options;
 mod oracle;
 mod pins;
 mod provenance;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::tracing::{Call, REACHES, plant, traced};
-use super::{COMMIT, DATE, HOST, THUMB, dist, manifest, packages, served};
+use super::{COMMIT, DATE, HOST, THUMB, core, dist, manifest, packages, publish, served};
 use crate::support::compiler::{FakeCompiler, manifest as compiled};
 use crate::support::dist::Release;
 use crate::support::sandbox::Sandbox;
@@ -502,4 +502,63 @@ fn many_processes_heal_one_damaged_tree_together() {
         let kept = fs::read_dir(sandbox.cache().join("quarantine")).unwrap();
         assert_eq!(kept.count(), round, "a whole tree was taken away");
     }
+}
+
+/// The channel manifest names servers, but which ones are asked is the user's
+/// to say; a path of this machine is none.
+#[test]
+fn case_019_a_manifest_names_neither_servers_nor_files() {
+    let (mut sandbox, server) = served();
+    let day = sandbox.path("dist-root/dist").join(DATE);
+    // What would do if it were opened: the very archives, on a server that
+    // nobody configured and in a directory of this machine.
+    let marker = sandbox.path("marker/dist").join(DATE);
+    fs::create_dir_all(&marker).unwrap();
+    let archives = || {
+        let entries = fs::read_dir(&day).unwrap().map(|entry| entry.unwrap());
+        let name = |entry: &fs::DirEntry| entry.file_name().into_string().unwrap();
+        let is_archive =
+            |entry: &fs::DirEntry| name(entry).contains(THUMB) && name(entry).contains(".tar.");
+        entries.filter(is_archive).collect::<Vec<_>>()
+    };
+    for archive in archives() {
+        fs::copy(archive.path(), marker.join(archive.file_name())).unwrap();
+    }
+    let trap = FileServer::start(&sandbox.path("marker")).unwrap();
+    let text = fs::read_to_string(day.join("channel-rust-nightly.toml")).unwrap();
+    for (name, url) in [
+        (
+            "file",
+            format!("file://{}", sandbox.path("marker").display()),
+        ),
+        ("foreign", trap.url()),
+    ] {
+        let changed = text.replace("https://static.rust-lang.org", &url);
+        assert_ne!(changed, text);
+        publish(&sandbox.path("dist-root"), changed.as_bytes());
+        // The server that the user chose is asked, and by the path only.
+        let cache = sandbox.path(&format!("cache-{name}"));
+        sandbox.set("SYSROOT_CACHE_DIR", cache.to_str().unwrap());
+        let project = sandbox.project(name, &manifest(&[THUMB]));
+        let asked = server.requests().len();
+        let (said, calls) = traced(&sandbox, &project, "%file", &["sync"]);
+        said.exits(0);
+        assert!(core(&project, THUMB).exists());
+        let archive = |line: &String| line.contains(THUMB) && line.contains(".tar.");
+        assert!(server.requests()[asked..].iter().any(archive));
+        let touched = calls.iter().find(|call| call.contains("/marker/"));
+        assert_eq!(touched, None);
+        let lock = fs::read_to_string(project.join("sysroot.lock")).unwrap();
+        assert!(!lock.contains("marker") && !lock.contains("://"), "{lock}");
+    }
+    // If that one lacks the archive, nothing else is a substitute.
+    for archive in archives() {
+        fs::remove_file(archive.path()).unwrap();
+    }
+    let cache = sandbox.path("cache-lacking");
+    sandbox.set("SYSROOT_CACHE_DIR", cache.to_str().unwrap());
+    let project = sandbox.project("lacking", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(4);
+    assert!(!core(&project, THUMB).exists());
+    assert_eq!(trap.requests(), Vec::<String>::new());
 }

@@ -11,10 +11,12 @@ mod crash;
 mod damage;
 #[cfg(feature = "fault-injection")]
 mod decoders;
+mod formats;
 mod fresh;
 mod freshness;
 mod group;
 mod hostile;
+mod jobs;
 mod lock;
 mod mirrors;
 #[path = "../support/openpgp.rs"]
@@ -37,10 +39,11 @@ mod verify_formats;
 #[cfg(feature = "fault-injection")]
 mod waiting;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::dist::{DistTree, Release};
-use crate::support::pack::{Package, Packer};
+use crate::support::pack::{Package, Packer, sha256};
 use crate::support::sandbox::Sandbox;
 use crate::support::serve::FileServer;
 
@@ -96,6 +99,15 @@ pub(crate) fn dist(sandbox: &Sandbox, release: Release) -> PathBuf {
         .write(&packer, &root)
         .unwrap();
     tree.root().to_owned()
+}
+
+/// Puts other bytes in the place of the day's manifest of a dist tree.
+pub(crate) fn publish(root: &Path, bytes: &[u8]) {
+    let name = "channel-rust-nightly.toml";
+    let path = root.join("dist").join(DATE).join(name);
+    fs::write(&path, bytes).unwrap();
+    let sum = format!("{}  {name}\n", sha256(bytes));
+    fs::write(path.with_extension("toml.sha256"), sum).unwrap();
 }
 
 /// A sandbox whose dist server has one day, and that server.

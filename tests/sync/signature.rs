@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::openpgp::{CREATED, DAY, Manner, TestKey};
-use super::{DATE, HOST, THUMB, dist, manifest, packages, served};
+use super::{COMMIT, DATE, HOST, THUMB, dist, manifest, packages, publish, served};
 use crate::support::dist::Release;
 use crate::support::sandbox::{Said, Sandbox, snapshot};
 use crate::support::serve::FileServer;
@@ -452,6 +452,45 @@ fn from_signed_to_unsigned_only_with_a_flag() {
         .run(&project, &["lock", "--refresh", "--allow-unsigned"])
         .exits(0);
     assert!(lock_text(&project).contains("\nsignature = \"none\"\n"));
+}
+
+/// A lock may be made from a mirror's copy of the channel manifest, without a
+/// signature and written in another way.
+#[test]
+fn from_unsigned_to_signed_is_no_error_and_keeps_what_is_locked() {
+    for policy in ["off", "prefer"] {
+        let (mut sandbox, _server, key, project) = signed();
+        let signed = (manifest_bytes(&sandbox), fs::read(asc(&sandbox)).unwrap());
+        let commit = format!("git_commit_hash = \"{COMMIT}\"\n");
+        let copy = String::from_utf8(signed.0.clone()).unwrap();
+        publish(
+            &sandbox.path("dist-root"),
+            copy.replace(&commit, "").as_bytes(),
+        );
+        fs::remove_file(asc(&sandbox)).unwrap();
+        configure(&mut sandbox, policy, &[&key.public_asc()]);
+        sandbox.run(&project, &["lock"]).exits(0);
+        let before = lock_text(&project);
+        assert!(!before.contains("signer") && !before.contains("commit"));
+
+        publish(&sandbox.path("dist-root"), &signed.0);
+        fs::write(asc(&sandbox), &signed.1).unwrap();
+        configure(&mut sandbox, "prefer", &[&key.public_asc()]);
+        // What is locked already is not asked for again.
+        sandbox
+            .run(&project, &["lock"])
+            .exits(0)
+            .mentions("already");
+        assert_eq!(lock_text(&project), before);
+        sandbox.run(&project, &["lock", "--refresh"]).exits(0);
+        let after = lock_text(&project);
+        assert!(after.contains(&key.fingerprint()) && after.contains("commit"));
+        let rest = |text: &str| -> String {
+            let at = text.find("[archives").unwrap();
+            text[at..].to_owned()
+        };
+        assert_eq!(rest(&after), rest(&before));
+    }
 }
 
 #[test]
