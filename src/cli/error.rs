@@ -34,6 +34,31 @@ pub(super) enum CliError {
     },
 }
 
+/// A mistake of ours: something panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("this is a bug in sysroot: {0}")]
+pub(super) struct Bug(String);
+
+impl Bug {
+    /// From what a panic carries.
+    pub(super) fn of(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self(text.unwrap_or_else(|| "no message".to_owned()))
+    }
+}
+
+impl Diagnostic for Bug {
+    fn class(&self) -> Class {
+        Class::Bug
+    }
+
+    fn hint(&self) -> Option<String> {
+        let text = "please report it with the command and all that it printed";
+        Some(text.to_owned())
+    }
+}
+
 impl Diagnostic for CliError {
     fn class(&self) -> Class {
         match self {

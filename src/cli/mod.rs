@@ -61,10 +61,8 @@ pub fn main() -> ExitCode {
             terminal::print_error(&e, terminal);
             ExitCode::from(e.class().exit_code())
         }
-        Err(_) => {
-            terminal::write_err(
-                "this is a bug in sysroot: please report it with the lines above and the command",
-            );
+        Err(panic) => {
+            terminal::print_error(&error::Bug::of(&*panic), terminal);
             ExitCode::from(Class::Bug.exit_code())
         }
     }

@@ -25,7 +25,7 @@ mod server;
 mod transport;
 
 pub use choose::{Format, choose_format};
-pub use client::{Client, Download, FetchedManifest};
+pub use client::{Arrival, Client, Download, FetchedManifest};
 pub use error::{Fault, FetchError};
 pub use mirrors::{Answer, Mirrors};
 pub use object::Receive;

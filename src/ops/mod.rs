@@ -27,6 +27,7 @@ mod output;
 mod pins;
 mod project;
 mod push;
+mod queue;
 mod rebuild;
 mod remote;
 mod shard;
@@ -38,6 +39,7 @@ mod trust;
 mod update;
 mod verify;
 mod warm;
+mod workers;
 
 use std::path::{Path, PathBuf};
 

@@ -16,6 +16,7 @@
 //! | `half-kill`, `half-ERRNO` | of a write the first half is done, then as above |
 //! | `zero` | a write says that it wrote nothing |
 //! | `stop` | the process stops (SIGSTOP) before it, and goes on after SIGCONT |
+//! | `panic` | the thread panics before it, as it might by a mistake of ours |
 //!
 //! | Place | Which operations |
 //! |---|---|
@@ -55,6 +56,7 @@ enum Action {
     HalfFail(i32),
     Zero,
     Stop,
+    Panic,
 }
 
 enum Place {
@@ -97,6 +99,7 @@ fn parse(text: &str) -> Option<(Action, Place)> {
         "half-kill" => Action::HalfKill,
         "zero" => Action::Zero,
         "stop" => Action::Stop,
+        "panic" => Action::Panic,
         other => match other.strip_prefix("half-") {
             Some(errno) => Action::HalfFail(errno.parse().ok()?),
             None => Action::Fail(other.parse().ok()?),
@@ -177,6 +180,7 @@ fn carry_out(action: Action) -> io::Result<()> {
         Action::Fail(errno) | Action::HalfFail(errno) => {
             return Err(io::Error::from_raw_os_error(errno));
         }
+        Action::Panic => std::panic::panic_any("as a test asked for"),
         Action::Zero => {}
     }
     Ok(())

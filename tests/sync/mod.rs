@@ -12,15 +12,19 @@ mod fresh;
 mod freshness;
 mod group;
 mod hostile;
+#[path = "../support/http.rs"]
+mod http;
 mod lock;
 mod mirrors;
 #[path = "../support/openpgp.rs"]
 mod openpgp;
 mod output;
+mod partial;
 mod processes;
 mod provenance;
 mod read_only;
 mod rest;
+mod shown;
 #[cfg(feature = "fault-injection")]
 mod signals;
 mod signature;
