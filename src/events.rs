@@ -232,3 +232,41 @@ impl Cancel {
         self.get().map_or(Ok(()), Err)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<&'static str>>);
+
+    impl Observer for Heard {
+        fn event(&self, event: Event) {
+            self.0.lock().unwrap().push(match event {
+                Event::Started { .. } => "started",
+                Event::Finished { .. } => "finished",
+                Event::Dropped { .. } => "dropped",
+                _ => "other",
+            });
+        }
+    }
+
+    #[test]
+    fn a_task_ends_once_whichever_way_its_scope_is_left() {
+        let heard = Heard::default();
+        Task::start(&heard, "a".to_owned(), Stage::Build, None).finish(Duration::ZERO);
+        drop(Task::start(&heard, "b".to_owned(), Stage::Build, None));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _task = Task::start(&heard, "c".to_owned(), Stage::Build, None);
+            panic!("as a worker might");
+        }));
+        assert!(panicked.is_err());
+        let heard = heard.0.into_inner().unwrap();
+        let expected = [
+            "started", "finished", "started", "dropped", "started", "dropped",
+        ];
+        assert_eq!(heard, expected);
+    }
+}

@@ -1,5 +1,7 @@
 //! `sync` and its neighbours by the binary, against small dist trees.
 #![allow(
+    unreachable_pub,
+    clippy::panic,
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +10,8 @@
     reason = "tests change files directly, may fail anywhere, and read best as tables"
 )]
 
+#[path = "support/http.rs"]
+mod http;
 mod support;
 #[path = "sync/mod.rs"]
 mod sync;

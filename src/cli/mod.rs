@@ -7,6 +7,7 @@ mod attest;
 mod bundle;
 mod cache;
 mod collect;
+mod edit;
 mod environment;
 mod error;
 mod init;
@@ -105,6 +106,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     };
     match &cli.command {
         Command::Init(args) => init::run(&session, args),
+        Command::Add(args) => edit::add(&session, args),
+        Command::Remove(args) => edit::remove(&session, args),
         Command::Lock(args) => lock::run(&session, args),
         Command::Update(args) => update::run(&session, args),
         Command::Sync(args) => sync::run(&session, args),

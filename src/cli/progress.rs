@@ -142,21 +142,19 @@ impl Bars {
     }
 
     fn start(&self, task: String, stage: Stage, total: Option<u64>) {
-        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let template = match (stage, total) {
             (_, Some(_)) => BAR,
             (Stage::Download | Stage::Pull, None) => BYTES,
             _ => TIME,
         };
         let mut shown = self.shown();
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let bar = dressed(bar, template, begun(stage), task.clone());
         // The overall line stays the last one.
         let bar = match &shown.overall {
             Some(overall) => self.all.insert_before(overall, bar),
             None => self.all.add(bar),
         };
-        set_style(&bar, template);
-        bar.set_prefix(begun(stage));
-        bar.set_message(task.clone());
         bar.enable_steady_tick(TICK);
         if let Some(old) = shown.by_task.insert(task, bar) {
             old.finish_and_clear();
@@ -170,7 +168,7 @@ impl Bars {
         };
         if let Some(total) = total {
             bar.set_length(total);
-            set_style(bar, BAR);
+            bar.set_style(style(BAR));
         }
         bar.set_position(have);
         // What was there before did not come in this moment.
@@ -194,10 +192,9 @@ impl Bars {
         match (overall, &shown.overall) {
             (Some(overall), Some(bar)) => bar.set_message(summary(overall)),
             (Some(overall), None) => {
-                let bar = self.all.add(ProgressBar::new_spinner());
-                set_style(&bar, OVERALL);
-                bar.set_prefix("overall");
-                bar.set_message(summary(overall));
+                let bar = ProgressBar::new_spinner();
+                let bar = dressed(bar, OVERALL, "overall", summary(overall));
+                let bar = self.all.add(bar);
                 bar.enable_steady_tick(TICK);
                 shown.overall = Some(bar);
             }
@@ -217,10 +214,17 @@ impl Drop for Bars {
     }
 }
 
-fn set_style(bar: &ProgressBar, template: &str) {
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
-    }
+/// A bar that shows all it has when it is drawn for the first time.
+fn dressed(bar: ProgressBar, template: &str, prefix: &'static str, text: String) -> ProgressBar {
+    bar.with_style(style(template))
+        .with_prefix(prefix)
+        .with_message(text)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ")
 }
 
 /// `3 of 7 downloads, 1 of 4 builds`.

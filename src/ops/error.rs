@@ -24,6 +24,9 @@ pub enum OpsError {
     /// A target spec.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// A change of the manifest.
+    #[error(transparent)]
+    Edit(#[from] super::edit::EditError),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -308,6 +311,7 @@ impl Diagnostic for OpsError {
         match self {
             Self::Manifest(e) => e.class(),
             Self::Spec(e) => e.class(),
+            Self::Edit(e) => e.class(),
             Self::Lock(e) => e.class(),
             Self::Resolve(e) => e.class(),
             Self::Bundle(e) => e.class(),
@@ -363,6 +367,7 @@ impl Diagnostic for OpsError {
         let text = match self {
             Self::Manifest(e) => return e.hint(),
             Self::Spec(e) => return e.hint(),
+            Self::Edit(e) => return e.hint(),
             Self::Lock(e) => return e.hint(),
             Self::Resolve(e) => return e.hint(),
             Self::Bundle(e) => return e.hint(),

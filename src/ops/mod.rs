@@ -12,6 +12,7 @@ mod channel;
 mod check_store;
 mod collect;
 mod differ;
+mod edit;
 mod error;
 mod execute;
 mod export;
@@ -48,6 +49,7 @@ pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as ca
 pub use check_store::{StoreCheck, TreeDamage, check_store};
 pub use collect::{Evict, GcOptions, GcReport, evict as cache_evict, gc as cache_gc};
 pub use differ::Mismatch;
+pub use edit::{AddOptions, EditError, EditReport, add, remove};
 pub use error::OpsError;
 pub use execute::Executed;
 pub use export::{ExportReport, export};

@@ -8,12 +8,12 @@ mod clock;
 mod collect;
 #[cfg(feature = "fault-injection")]
 mod crash;
+mod edit;
 mod fresh;
 mod freshness;
 mod group;
 mod hostile;
-#[path = "../support/http.rs"]
-mod http;
+mod json;
 mod lock;
 mod mirrors;
 #[path = "../support/openpgp.rs"]

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::http::{Server, Step};
 use super::{DATE, RISCV, THUMB, dist, manifest, packages, served};
+use crate::http::{Server, Step, answer, head, ok};
+use crate::support::compiler::{self, FakeCompiler};
 use crate::support::dist::Release;
 use crate::support::sandbox::{Said, Sandbox, said};
 
@@ -147,28 +148,24 @@ fn screen(written: &str) -> Vec<String> {
         .collect()
 }
 
-/// A server of a dist tree that stops for a while, or for good, in the middle
-/// of one archive.
-fn halting(root: &Path, archive: &str, for_good: bool) -> Server {
-    let (root, archive) = (root.to_owned(), archive.to_owned());
+/// A server of a dist tree that stops for a while in the middle of one
+/// archive, and keeps another one to itself.
+fn halting(root: &Path, slow: &str, kept: &str) -> Server {
+    let (root, slow, kept) = (root.to_owned(), slow.to_owned(), kept.to_owned());
     Server::start(move |request| {
-        let Ok(body) = fs::read(root.join(request.path.trim_start_matches('/'))) else {
-            return vec![Step::Bytes(
-                b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(),
-            )];
-        };
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-        if !request.path.contains(&archive) {
-            return vec![Step::Bytes([head.as_bytes(), &body].concat())];
+        if request.path.contains(&kept) {
+            return answer("403 Forbidden", &[], b"");
         }
-        if for_good {
-            return vec![Step::Bytes(
-                b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_vec(),
-            )];
+        let Ok(body) = fs::read(root.join(request.path.trim_start_matches('/'))) else {
+            return answer("404 Not Found", &[], b"");
+        };
+        if !request.path.contains(&slow) {
+            return ok(&body);
         }
         let (first, second) = body.split_at(body.len() / 2);
         vec![
-            Step::Bytes([head.as_bytes(), first].concat()),
+            Step::Bytes(head("200 OK", &[], body.len() as u64)),
+            Step::Bytes(first.to_vec()),
             Step::Pause(Duration::from_millis(1500)),
             Step::Bytes(second.to_vec()),
         ]
@@ -179,8 +176,9 @@ fn halting(root: &Path, archive: &str, for_good: bool) -> Server {
 fn on_a_terminal_a_download_has_a_bar_and_leaves_the_terminal_as_it_was() {
     let mut sandbox = Sandbox::new();
     let root = dist(&sandbox, Release::nightly(DATE).packages(packages("a")));
-    let server = halting(&root, &format!("rust-std-nightly-{THUMB}"), false);
-    sandbox.set("SYSROOT_DIST_SERVER", &format!("http://{}", server.address));
+    let slow = format!("rust-std-nightly-{THUMB}");
+    let server = halting(&root, &slow, "nothing of all");
+    sandbox.set("SYSROOT_DIST_SERVER", &server.url());
     let project = sandbox.project("p", &manifest(&[THUMB]));
     let said = on_a_terminal(&sandbox, &project, "sync").exits(0);
     let size = sizes(&root, &format!("rust-std-nightly-{THUMB}"));
@@ -213,19 +211,73 @@ fn on_a_terminal_a_download_has_a_bar_and_leaves_the_terminal_as_it_was() {
     assert!(!said.out.contains("\x1b[?25l"), "{:?}", said.out);
 }
 
+/// The screen when a line with this text was written for the last time.
+#[track_caller]
+fn screen_at_last(written: &str, text: &str) -> String {
+    let at = written
+        .rfind(text)
+        .unwrap_or_else(|| panic!("no `{text}` in {written:?}"));
+    let end = written[at..].find('\x1b').map_or(written.len(), |n| at + n);
+    screen(&written[..end]).join("\n")
+}
+
 #[test]
-fn a_failed_download_leaves_no_bar_behind() {
+fn a_failed_download_leaves_no_bar_while_others_go_on() {
     let mut sandbox = Sandbox::new();
     let root = dist(&sandbox, Release::nightly(DATE).packages(packages("a")));
-    let server = halting(&root, "rustc-nightly", true);
-    sandbox.set("SYSROOT_DIST_SERVER", &format!("http://{}", server.address));
-    let project = sandbox.project("p", &manifest(&[THUMB]));
+    let (slow, kept) = (
+        format!("rust-std-nightly-{THUMB}"),
+        format!("rust-std-nightly-{RISCV}"),
+    );
+    let server = halting(&root, &slow, &kept);
+    sandbox.set("SYSROOT_DIST_SERVER", &server.url());
+    let project = sandbox.project("p", &manifest(&[THUMB, RISCV]));
     let said = on_a_terminal(&sandbox, &project, "sync").exits(4);
+    // The slow one is drawn for a second after the other one has failed.
+    let shown = screen_at_last(&said.out, &format!("s rust-std-{THUMB}"));
+    assert!(shown.contains("overall"), "{shown}");
+    assert!(!shown.contains(&format!("rust-std-{RISCV}")), "{shown}");
     let left = screen(&said.out).join("\n");
-    assert!(left.contains("error: cannot fetch"), "{left}");
-    assert!(left.contains("hint: "), "{left}");
+    assert!(
+        left.contains("error: cannot fetch") && left.contains("hint: "),
+        "{left}"
+    );
     assert!(
         !left.contains("downloading") && !left.contains("overall"),
         "{left}"
     );
+}
+
+#[test]
+fn a_failed_build_leaves_no_spinner_while_others_go_on() {
+    let (bad, good) = ("aarch64-unknown-none", "thumbv6m-none-eabi");
+    let mut sandbox = Sandbox::new();
+    let (compiler, root) = FakeCompiler::write_with(&sandbox.path(""), b"");
+    sandbox.set("SYSROOT_DIST_SERVER", &format!("file://{}", root.display()));
+    sandbox.set("SYSROOT_JOBS", "1");
+    let project = sandbox.project("p", &compiler::manifest(&[bad, good]));
+    compiler.fail(bad);
+    compiler.hold(bad, true);
+    compiler.hold(good, true);
+    let said = std::thread::scope(|scope| {
+        let running = scope.spawn(|| on_a_terminal(&sandbox, &project, "sync"));
+        for (begun, target) in [bad, good].iter().enumerate() {
+            let since = std::time::Instant::now();
+            while compiler.begun().len() <= begun {
+                assert!(since.elapsed() < Duration::from_mins(1), "never compiled");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            // Long enough to be drawn several times.
+            std::thread::sleep(Duration::from_millis(600));
+            compiler.hold(target, false);
+        }
+        running.join().unwrap().exits(7)
+    });
+    assert!(said.out.contains(&format!("s {bad}")), "{:?}", said.out);
+    let shown = screen_at_last(&said.out, &format!("s {good}"));
+    assert!(
+        shown.contains("  compiling ") && shown.contains(good),
+        "{shown}"
+    );
+    assert!(!shown.contains(bad), "{shown}");
 }
