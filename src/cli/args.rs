@@ -98,6 +98,10 @@ pub(super) enum Command {
     Sbom,
     /// Show what is locked, stored and materialized
     Status,
+    /// Explain how a target is obtained, and what the next sync has to do for it
+    Why(WhyArgs),
+    /// Tell in words what has changed in the lock since a revision of git's
+    Diff(DiffArgs),
     /// Run a command with the project's toolchain
     Run(RunArgs),
     /// Print shell commands that put the project's toolchain in the environment
@@ -364,6 +368,22 @@ pub(super) struct WarmArgs {
     /// Sign the records with the secret key in this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) sign: Option<PathBuf>,
+}
+
+/// Flags of `why`.
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// The target
+    #[arg(value_name = "TARGET")]
+    pub(super) target: Triple,
+}
+
+/// Flags of `diff`.
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// The revision to compare with
+    #[arg(value_name = "REV", default_value = "HEAD")]
+    pub(super) rev: String,
 }
 
 /// Flags of `run`.

@@ -10,6 +10,7 @@ mod collect;
 mod edit;
 mod environment;
 mod error;
+mod explain;
 mod init;
 mod lock;
 mod progress;
@@ -115,6 +116,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Attest(args) => attest::run(&session, args),
         Command::Sbom => sbom::run(&session),
         Command::Status => status::run(&session),
+        Command::Why(args) => explain::why(&session, args),
+        Command::Diff(args) => explain::diff(&session, args),
         Command::Run(args) => environment::run(&session, args),
         Command::Env(args) => environment::env(&session, args),
         Command::Path(args) => environment::path(&session, args),

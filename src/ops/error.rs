@@ -274,6 +274,14 @@ pub enum OpsError {
         #[source]
         source: std::io::Error,
     },
+    /// git does not have the lock of a revision.
+    #[error("git has no lock in `{}`: {message}", .rev.escape_debug())]
+    Git {
+        /// The revision.
+        rev: String,
+        /// What it said.
+        message: String,
+    },
     /// rustup answered with an error.
     #[error("`rustup {arguments}` failed: {message}")]
     Rustup {
@@ -359,7 +367,7 @@ impl Diagnostic for OpsError {
             Self::OtherToolchain { .. } => Class::Build,
             Self::Offline { .. } => Class::Network,
             Self::NotStored { .. } => Class::Integrity,
-            Self::Run { .. } | Self::Rustup { .. } => Class::Usage,
+            Self::Run { .. } | Self::Git { .. } | Self::Rustup { .. } => Class::Usage,
         }
     }
 
@@ -392,6 +400,7 @@ impl Diagnostic for OpsError {
             Self::Materialize(e) => return e.hint(),
             Self::Fs(e) => return e.hint(),
             Self::Cancelled(_) | Self::Conflict(_) => return None,
+            Self::Git { .. } => "name a revision in which the lock is committed",
             Self::Run { .. } | Self::Rustup { .. } => return None,
             Self::Unreadable { .. } => return None,
             Self::NoManifest(_) => "run `sysroot init` to write one",

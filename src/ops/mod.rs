@@ -8,6 +8,7 @@ mod again;
 mod attest;
 mod bring;
 mod cache;
+mod changed;
 mod channel;
 mod check_store;
 mod collect;
@@ -40,12 +41,14 @@ mod trust;
 mod update;
 mod verify;
 mod warm;
+mod why;
 mod workers;
 
 use std::path::{Path, PathBuf};
 
 pub use attest::{attest, sbom};
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
+pub use changed::{DiffReport, diff};
 pub use check_store::{StoreCheck, TreeDamage, check_store};
 pub use collect::{Evict, GcOptions, GcReport, evict as cache_evict, gc as cache_gc};
 pub use differ::Mismatch;
@@ -73,6 +76,7 @@ pub use verify::{
     CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
 };
 pub use warm::{WarmOptions, WarmReport, warm};
+pub use why::{WhyReport, why};
 
 use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};

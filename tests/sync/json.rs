@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::explain::git;
 use super::{DATE, HOST, RISCV, THUMB, manifest, served};
 use crate::support::sandbox::Sandbox;
 
@@ -114,6 +115,11 @@ fn every_command_prints_one_object_with_the_keys_that_its_page_names() {
         run(&project, command, &[]);
     }
     run(&project, "path", &[THUMB]);
+    run(&project, "why", &[THUMB]);
+    for words in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "x"]] {
+        git(&sandbox, &project, words);
+    }
+    run(&project, "diff", &[]);
     run(&project, "completions", &["fish"]);
     run(&project, "schema", &["lock"]);
     for command in [

@@ -9,6 +9,7 @@ mod collect;
 #[cfg(feature = "fault-injection")]
 mod crash;
 mod edit;
+mod explain;
 mod fresh;
 mod freshness;
 mod group;
