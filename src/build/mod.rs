@@ -32,6 +32,7 @@ use crate::recipe::BuildOptions;
 use crate::sys::{fs, process};
 use crate::types::{CrateSet, Listing, RecipeKey, Triple};
 
+pub(crate) use cargo::PATH as PROGRAM_PATH;
 pub use cargo_lock::std_crates;
 pub use error::BuildError;
 pub use toolchain::{RustcVersion, Toolchain, ToolchainError};

@@ -117,10 +117,18 @@ pub(super) enum Command {
     /// The store that all projects share
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Check whether this machine has what sysroot needs, and say what to do where it has not
+    Doctor,
     /// Print a shell's completion script
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page of sysroot, or of one of its commands
+    Man {
+        /// The command, such as `cache gc`
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
     },
     /// Print the JSON Schema of a file
     Schema {

@@ -20,6 +20,14 @@ pub(super) enum CliError {
     /// `init` where a manifest is already.
     #[error("`{}` exists already", .0.display())]
     ManifestExists(std::path::PathBuf),
+    /// `man` of something that is no command.
+    #[error("there is no command `{}`", .name.escape_debug())]
+    NoCommand {
+        /// The word.
+        name: String,
+        /// The command it was meant to be, perhaps.
+        near: Option<String>,
+    },
     /// A target that is not in the output.
     #[error("target `{0}` is not in the output")]
     NotMaterialized(crate::types::Triple),
@@ -65,7 +73,7 @@ impl Diagnostic for CliError {
             Self::Ops(e) => e.class(),
             Self::Settings(e) => e.class(),
             Self::Fs(e) => e.class(),
-            Self::ManifestExists(_) | Self::Path { .. } => Class::Usage,
+            Self::ManifestExists(_) | Self::NoCommand { .. } | Self::Path { .. } => Class::Usage,
             Self::NotMaterialized(_) => Class::CheckFailed,
         }
     }
@@ -76,6 +84,10 @@ impl Diagnostic for CliError {
             Self::Settings(e) => e.hint(),
             Self::Fs(e) => e.hint(),
             Self::ManifestExists(_) => Some("edit it, or remove it first".to_owned()),
+            Self::NoCommand { near, .. } => match near {
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                None => Some("`sysroot help` lists them".to_owned()),
+            },
             Self::NotMaterialized(target) => Some(format!(
                 "add [targets.{target}] to sysroot.toml and run `sysroot sync`"
             )),
@@ -89,6 +101,7 @@ impl Diagnostic for CliError {
             Self::Settings(e) => e.excerpt(),
             Self::Fs(_)
             | Self::ManifestExists(_)
+            | Self::NoCommand { .. }
             | Self::NotMaterialized(_)
             | Self::Path { .. } => None,
         }

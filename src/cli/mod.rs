@@ -7,6 +7,7 @@ mod attest;
 mod bundle;
 mod cache;
 mod collect;
+mod doctor;
 mod edit;
 mod environment;
 mod error;
@@ -38,6 +39,8 @@ use terminal::Terminal;
 
 use crate::events::Cancel;
 use crate::ops::{Context, Settings};
+use crate::sys::fs;
+use crate::types::nearest::nearest;
 use crate::types::{Class, Diagnostic as _};
 
 /// Runs the command line of this process.
@@ -81,6 +84,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Completions { shell } => return Ok(completions(*shell, terminal)),
         Command::Schema { file } => return Ok(schema(*file, terminal)),
+        Command::Man { command } => return man(command, terminal),
+        Command::Doctor => return doctor::run(&cli.global, terminal),
         _ => {}
     }
     let jobs = match &cli.command {
@@ -125,7 +130,10 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Unlink => environment::unlink(&session),
         Command::Key(args) => bundle::key(&session, args),
         Command::Cache(command) => cache::run(&session, command),
-        Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
+        Command::Completions { .. }
+        | Command::Schema { .. }
+        | Command::Man { .. }
+        | Command::Doctor => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -136,6 +144,28 @@ fn completions(shell: clap_complete::Shell, terminal: Terminal) -> ExitCode {
     terminal.object(&serde_json::json!({ "script": script }));
     terminal.result(script.trim_end());
     ExitCode::SUCCESS
+}
+
+/// Prints the manual page of the whole, or of one command.
+fn man(words: &[String], terminal: Terminal) -> Result<ExitCode, CliError> {
+    let mut whole = Cli::command();
+    whole.build();
+    let mut command = &whole;
+    for word in words {
+        let known = || command.get_subcommands().map(clap::Command::get_name);
+        let unknown = || CliError::NoCommand {
+            name: word.clone(),
+            near: nearest(word, known()).map(str::to_owned),
+        };
+        command = command.find_subcommand(word).ok_or_else(unknown)?;
+    }
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(command.clone()).render(&mut page);
+    fs::at("write", std::path::Path::new("the page"), rendered)?;
+    let page = String::from_utf8_lossy(&page);
+    terminal.object(&serde_json::json!({ "page": page }));
+    terminal.result(page.trim_end());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn schema(file: SchemaFile, terminal: Terminal) -> ExitCode {

@@ -11,5 +11,6 @@ pub mod fs;
 pub mod lock;
 pub mod process;
 pub mod replace;
+pub mod space;
 pub mod stat;
 pub mod writers;

@@ -121,6 +121,8 @@ fn every_command_prints_one_object_with_the_keys_that_its_page_names() {
     }
     run(&project, "diff", &[]);
     run(&project, "completions", &["fish"]);
+    run(&project, "doctor", &[]);
+    run(&project, "man", &["cache", "gc"]);
     run(&project, "schema", &["lock"]);
     for command in [
         "dir", "size", "list", "verify", "gc", "push", "pull", "warm",

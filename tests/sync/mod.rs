@@ -8,6 +8,7 @@ mod clock;
 mod collect;
 #[cfg(feature = "fault-injection")]
 mod crash;
+mod doctor;
 mod edit;
 mod explain;
 mod fresh;
