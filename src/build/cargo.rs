@@ -23,7 +23,7 @@ use crate::sys::process;
 use crate::types::{CrateSet, Panic, RecipeKey};
 
 /// Where build scripts and their linker are looked for.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Lets the C library's allocator ask the kernel for huge pages, and keep what
 /// it has: a compiler of `core` otherwise takes a quarter of a million page

@@ -27,11 +27,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::events::{Cancel, Event, Observer, Stage};
+use crate::events::{Cancel, Observer, Stage, Task};
 use crate::recipe::BuildOptions;
 use crate::sys::{fs, process};
 use crate::types::{CrateSet, Listing, RecipeKey, Triple};
 
+pub(crate) use cargo::PATH as PROGRAM_PATH;
 pub use cargo_lock::std_crates;
 pub use error::BuildError;
 pub use toolchain::{RustcVersion, Toolchain, ToolchainError};
@@ -156,18 +157,10 @@ impl<'a> Builder<'a> {
             NoSlot::Jobs(e) => BuildError::Jobs(e),
         })?;
         let start = Instant::now();
-        self.observer.event(Event::Started {
-            task: job.target.to_string(),
-            stage: Stage::Build,
-            total: None,
-        });
+        let shown = Task::start(self.observer, job.target.to_string(), Stage::Build, None);
         let listing = self.compile(job, &workspace, &features)?;
         drop(slot);
-        self.observer.event(Event::Finished {
-            task: job.target.to_string(),
-            stage: Stage::Build,
-            elapsed: start.elapsed(),
-        });
+        shown.finish(start.elapsed());
         Ok(listing)
     }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config::{Age, Size};
+use crate::manifest::values;
 use crate::ops::{Shard, UpdateTo};
-use crate::types::{Channel, Triple};
+use crate::types::{Channel, CrateSet, Strategy, Triple};
 
 /// Pin, build, download and share Rust sysroots.
 #[derive(Debug, Parser)]
@@ -74,6 +75,10 @@ pub(super) enum ColorWhen {
 pub(super) enum Command {
     /// Write a `sysroot.toml` to start from
     Init(InitArgs),
+    /// Write targets into `sysroot.toml`
+    Add(AddArgs),
+    /// Take targets out of `sysroot.toml`
+    Remove(RemoveArgs),
     /// Resolve `sysroot.toml` into `sysroot.lock`
     Lock(LockArgs),
     /// Write another date into `sysroot.toml`, and lock it
@@ -93,6 +98,10 @@ pub(super) enum Command {
     Sbom,
     /// Show what is locked, stored and materialized
     Status,
+    /// Explain how a target is obtained, and what the next sync has to do for it
+    Why(WhyArgs),
+    /// Tell in words what has changed in the lock since a revision of git's
+    Diff(DiffArgs),
     /// Run a command with the project's toolchain
     Run(RunArgs),
     /// Print shell commands that put the project's toolchain in the environment
@@ -108,10 +117,18 @@ pub(super) enum Command {
     /// The store that all projects share
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Check whether this machine has what sysroot needs, and say what to do where it has not
+    Doctor,
     /// Print a shell's completion script
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page of sysroot, or of one of its commands
+    Man {
+        /// The command, such as `cache gc`
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
     },
     /// Print the JSON Schema of a file
     Schema {
@@ -138,6 +155,45 @@ pub(super) struct InitArgs {
     pub(super) channel: Channel,
     /// A target; may be repeated
     #[arg(long = "target", value_name = "TRIPLE")]
+    pub(super) targets: Vec<Triple>,
+}
+
+/// Flags of `add`.
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// The targets
+    #[arg(value_name = "TARGET", required_unless_present = "spec")]
+    pub(super) targets: Vec<Triple>,
+    /// `auto`, `download` or `build` [default: as `[defaults]` say, else `auto`]
+    #[arg(long, value_parser = strategy)]
+    pub(super) strategy: Option<Strategy>,
+    /// The crates to compile: `core`, `core,alloc` or `std`
+    #[arg(long, value_name = "CRATES", value_parser = crate_set)]
+    pub(super) crates: Option<CrateSet>,
+    /// The JSON file of a custom target, whose stem is the target's name
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) spec: Option<PathBuf>,
+}
+
+fn strategy(text: &str) -> Result<Strategy, String> {
+    let known = values::STRATEGIES.iter().find(|(name, _)| *name == text);
+    let known = known.map(|(_, strategy)| *strategy);
+    known.ok_or_else(|| "it is none of `auto`, `download`, `build`".to_owned())
+}
+
+fn crate_set(text: &str) -> Result<CrateSet, String> {
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    values::crate_set(names.iter().copied()).map_err(|index| {
+        let name = names.get(index).copied().unwrap_or_default();
+        format!("`{name}` is none of `core`, `alloc`, `std`")
+    })
+}
+
+/// Flags of `remove`.
+#[derive(Debug, Args)]
+pub(super) struct RemoveArgs {
+    /// The targets
+    #[arg(value_name = "TARGET", required = true)]
     pub(super) targets: Vec<Triple>,
 }
 
@@ -320,6 +376,22 @@ pub(super) struct WarmArgs {
     /// Sign the records with the secret key in this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) sign: Option<PathBuf>,
+}
+
+/// Flags of `why`.
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// The target
+    #[arg(value_name = "TARGET")]
+    pub(super) target: Triple,
+}
+
+/// Flags of `diff`.
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// The revision to compare with
+    #[arg(value_name = "REV", default_value = "HEAD")]
+    pub(super) rev: String,
 }
 
 /// Flags of `run`.

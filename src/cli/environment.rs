@@ -1,6 +1,6 @@
 //! Using the output: `run`, `env`, `path`, `link`, `unlink`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -123,16 +123,32 @@ pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, Cli
         .collect();
     session.terminal.object(&object.into());
     for (name, value) in &variables {
-        let value = value.to_string_lossy();
-        session.terminal.result(&match args.shell {
-            EnvShell::Sh => format!("export {name}='{}'", value.replace('\'', r"'\''")),
-            EnvShell::Fish => {
-                let quoted = value.replace('\\', r"\\").replace('\'', r"\'");
-                format!("set -gx {name} '{quoted}'")
-            }
-        });
+        session
+            .terminal
+            .raw_result(&assignment(args.shell, name, value));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The line that sets a variable in a shell. The value's bytes stay what they
+/// are: a path need not be UTF-8.
+fn assignment(shell: EnvShell, name: &str, value: &OsStr) -> Vec<u8> {
+    let (set, escaped): (_, &[(u8, &[u8])]) = match shell {
+        EnvShell::Sh => (format!("export {name}='"), &[(b'\'', br"'\''")]),
+        EnvShell::Fish => (
+            format!("set -gx {name} '"),
+            &[(b'\'', br"\'"), (b'\\', br"\\")],
+        ),
+    };
+    let mut line = set.into_bytes();
+    for byte in value.as_encoded_bytes() {
+        match escaped.iter().find(|(special, _)| special == byte) {
+            Some((_, escape)) => line.extend_from_slice(escape),
+            None => line.push(*byte),
+        }
+    }
+    line.push(b'\'');
+    line
 }
 
 pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, CliError> {
@@ -150,7 +166,9 @@ pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, C
     session
         .terminal
         .object(&json!({ "path": path_value(&path) }));
-    session.terminal.result(&path.display().to_string());
+    session
+        .terminal
+        .raw_result(path.as_os_str().as_encoded_bytes());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -163,7 +181,39 @@ pub(super) fn link(session: &Session<'_>) -> Result<ExitCode, CliError> {
     session
         .terminal
         .note(&format!("rustup uses `{name}` in `{}`", dir.display()));
+    for winner in stronger_than_override(session, dir)? {
+        session.terminal.warning(&winner);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What rustup prefers to the override of a directory, in words: the variable
+/// everywhere, and in a directory below it a toolchain file that is nearer.
+fn stronger_than_override(session: &Session<'_>, dir: &Path) -> Result<Vec<String>, CliError> {
+    let mut winners = Vec::new();
+    if let Some(toolchain) = settings::rustup_toolchain() {
+        winners.push(format!(
+            "RUSTUP_TOOLCHAIN is set to `{}`, which rustup prefers to the directory's toolchain; \
+             unset it",
+            toolchain.display()
+        ));
+    }
+    let start = settings::start_directory(session.global)?;
+    let start = std::fs::canonicalize(&start).unwrap_or(start);
+    let below = start.ancestors().take_while(|below| *below != dir);
+    for below in below.filter(|below| below.starts_with(dir)) {
+        for name in ["rust-toolchain.toml", "rust-toolchain"] {
+            let file = below.join(name);
+            if fs::metadata_if_exists(&file)?.is_some() {
+                winners.push(format!(
+                    "`{}` is nearer than the directory's toolchain, so rustup prefers it in and \
+                     below its directory; remove it",
+                    file.display()
+                ));
+            }
+        }
+    }
+    Ok(winners)
 }
 
 pub(super) fn unlink(session: &Session<'_>) -> Result<ExitCode, CliError> {

@@ -20,6 +20,14 @@ pub(super) enum CliError {
     /// `init` where a manifest is already.
     #[error("`{}` exists already", .0.display())]
     ManifestExists(std::path::PathBuf),
+    /// `man` of something that is no command.
+    #[error("there is no command `{}`", .name.escape_debug())]
+    NoCommand {
+        /// The word.
+        name: String,
+        /// The command it was meant to be, perhaps.
+        near: Option<String>,
+    },
     /// A target that is not in the output.
     #[error("target `{0}` is not in the output")]
     NotMaterialized(crate::types::Triple),
@@ -34,13 +42,38 @@ pub(super) enum CliError {
     },
 }
 
+/// A mistake of ours: something panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("this is a bug in sysroot: {0}")]
+pub(super) struct Bug(String);
+
+impl Bug {
+    /// From what a panic carries.
+    pub(super) fn of(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Self(text.unwrap_or_else(|| "no message".to_owned()))
+    }
+}
+
+impl Diagnostic for Bug {
+    fn class(&self) -> Class {
+        Class::Bug
+    }
+
+    fn hint(&self) -> Option<String> {
+        let text = "please report it with the command and all that it printed";
+        Some(text.to_owned())
+    }
+}
+
 impl Diagnostic for CliError {
     fn class(&self) -> Class {
         match self {
             Self::Ops(e) => e.class(),
             Self::Settings(e) => e.class(),
             Self::Fs(e) => e.class(),
-            Self::ManifestExists(_) | Self::Path { .. } => Class::Usage,
+            Self::ManifestExists(_) | Self::NoCommand { .. } | Self::Path { .. } => Class::Usage,
             Self::NotMaterialized(_) => Class::CheckFailed,
         }
     }
@@ -51,6 +84,10 @@ impl Diagnostic for CliError {
             Self::Settings(e) => e.hint(),
             Self::Fs(e) => e.hint(),
             Self::ManifestExists(_) => Some("edit it, or remove it first".to_owned()),
+            Self::NoCommand { near, .. } => match near {
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                None => Some("`sysroot help` lists them".to_owned()),
+            },
             Self::NotMaterialized(target) => Some(format!(
                 "add [targets.{target}] to sysroot.toml and run `sysroot sync`"
             )),
@@ -64,6 +101,7 @@ impl Diagnostic for CliError {
             Self::Settings(e) => e.excerpt(),
             Self::Fs(_)
             | Self::ManifestExists(_)
+            | Self::NoCommand { .. }
             | Self::NotMaterialized(_)
             | Self::Path { .. } => None,
         }

@@ -7,8 +7,11 @@ mod attest;
 mod bundle;
 mod cache;
 mod collect;
+mod doctor;
+mod edit;
 mod environment;
 mod error;
+mod explain;
 mod init;
 mod lock;
 mod progress;
@@ -36,6 +39,8 @@ use terminal::Terminal;
 
 use crate::events::Cancel;
 use crate::ops::{Context, Settings};
+use crate::sys::fs;
+use crate::types::nearest::nearest;
 use crate::types::{Class, Diagnostic as _};
 
 /// Runs the command line of this process.
@@ -61,10 +66,8 @@ pub fn main() -> ExitCode {
             terminal::print_error(&e, terminal);
             ExitCode::from(e.class().exit_code())
         }
-        Err(_) => {
-            terminal::write_err(
-                "this is a bug in sysroot: please report it with the lines above and the command",
-            );
+        Err(panic) => {
+            terminal::print_error(&error::Bug::of(&*panic), terminal);
             ExitCode::from(Class::Bug.exit_code())
         }
     }
@@ -81,6 +84,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     match &cli.command {
         Command::Completions { shell } => return Ok(completions(*shell, terminal)),
         Command::Schema { file } => return Ok(schema(*file, terminal)),
+        Command::Man { command } => return man(command, terminal),
+        Command::Doctor => return doctor::run(&cli.global, terminal),
         _ => {}
     }
     let jobs = match &cli.command {
@@ -107,6 +112,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
     };
     match &cli.command {
         Command::Init(args) => init::run(&session, args),
+        Command::Add(args) => edit::add(&session, args),
+        Command::Remove(args) => edit::remove(&session, args),
         Command::Lock(args) => lock::run(&session, args),
         Command::Update(args) => update::run(&session, args),
         Command::Sync(args) => sync::run(&session, args),
@@ -114,6 +121,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Attest(args) => attest::run(&session, args),
         Command::Sbom => sbom::run(&session),
         Command::Status => status::run(&session),
+        Command::Why(args) => explain::why(&session, args),
+        Command::Diff(args) => explain::diff(&session, args),
         Command::Run(args) => environment::run(&session, args),
         Command::Env(args) => environment::env(&session, args),
         Command::Path(args) => environment::path(&session, args),
@@ -121,7 +130,10 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode, CliError> {
         Command::Unlink => environment::unlink(&session),
         Command::Key(args) => bundle::key(&session, args),
         Command::Cache(command) => cache::run(&session, command),
-        Command::Completions { .. } | Command::Schema { .. } => Ok(ExitCode::SUCCESS),
+        Command::Completions { .. }
+        | Command::Schema { .. }
+        | Command::Man { .. }
+        | Command::Doctor => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -132,6 +144,28 @@ fn completions(shell: clap_complete::Shell, terminal: Terminal) -> ExitCode {
     terminal.object(&serde_json::json!({ "script": script }));
     terminal.result(script.trim_end());
     ExitCode::SUCCESS
+}
+
+/// Prints the manual page of the whole, or of one command.
+fn man(words: &[String], terminal: Terminal) -> Result<ExitCode, CliError> {
+    let mut whole = Cli::command();
+    whole.build();
+    let mut command = &whole;
+    for word in words {
+        let known = || command.get_subcommands().map(clap::Command::get_name);
+        let unknown = || CliError::NoCommand {
+            name: word.clone(),
+            near: nearest(word, known()).map(str::to_owned),
+        };
+        command = command.find_subcommand(word).ok_or_else(unknown)?;
+    }
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(command.clone()).render(&mut page);
+    fs::at("write", std::path::Path::new("the page"), rendered)?;
+    let page = String::from_utf8_lossy(&page);
+    terminal.object(&serde_json::json!({ "page": page }));
+    terminal.result(page.trim_end());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn schema(file: SchemaFile, terminal: Terminal) -> ExitCode {

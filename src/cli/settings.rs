@@ -160,6 +160,16 @@ pub(super) fn no_color() -> bool {
     variable("NO_COLOR").is_some()
 }
 
+/// Whether the terminal cannot move its cursor, as those inside of editors.
+pub(super) fn is_dumb_terminal() -> bool {
+    variable("TERM").is_none_or(|term| term == "dumb")
+}
+
+/// The toolchain that rustup's proxies are told to use, whatever else says.
+pub(super) fn rustup_toolchain() -> Option<OsString> {
+    variable("RUSTUP_TOOLCHAIN")
+}
+
 /// The PATH as the user has it.
 pub(super) fn path() -> OsString {
     variable("PATH").unwrap_or_default()

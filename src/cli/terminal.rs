@@ -60,6 +60,14 @@ impl Terminal {
         }
     }
 
+    /// The same for what may not be text, such as paths.
+    pub(super) fn raw_result(self, bytes: &[u8]) {
+        if !self.json {
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(bytes).and_then(|()| out.write_all(b"\n"));
+        }
+    }
+
     /// Prints the object of `--json`.
     pub(super) fn object(self, value: &serde_json::Value) {
         if self.json {

@@ -40,6 +40,20 @@ pub struct Download<'a> {
     pub limit: u64,
 }
 
+/// What is told of a file on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Its bytes begin to come.
+    Begins {
+        /// Bytes that are here already, from an earlier attempt.
+        have: u64,
+        /// The whole file in bytes, if the server says so.
+        total: Option<u64>,
+    },
+    /// So many bytes just came.
+    Bytes(u64),
+}
+
 /// A channel manifest whose bytes match the server's `.sha256`.
 #[derive(Clone, Debug)]
 pub struct FetchedManifest {
@@ -153,15 +167,15 @@ impl Client {
     ///
     /// `partial` may hold what an earlier attempt left there, by this process
     /// or another; a small file `<partial>.from` beside it tells what it is.
-    /// Only one caller at a time may use one `partial`. `progress` is called
-    /// with the number of bytes that just came; bytes that have to be fetched
-    /// again count again. Bytes that do not match are fetched once more from
+    /// Only one caller at a time may use one `partial`. `progress` is told
+    /// what comes; bytes that have to be fetched again are told again, after
+    /// another [`Arrival::Begins`]. Bytes that do not match are fetched once more from
     /// the start before that is an error.
     pub fn download(
         &self,
         request: &Download<'_>,
         partial: &Path,
-        progress: &dyn Fn(u64),
+        progress: &dyn Fn(Arrival),
     ) -> Result<File, FetchError> {
         let Download {
             path,
@@ -171,9 +185,11 @@ impl Client {
         let absent = |url| FetchError::Gone { url };
         let mut file = Partial::open(partial, sha256, limit)?;
         let _running = Running::start(&self.meter);
-        let counted = |bytes| {
-            self.meter().add(bytes);
-            progress(bytes);
+        let counted = |arrival| {
+            if let Arrival::Bytes(bytes) = arrival {
+                self.meter().add(bytes);
+            }
+            progress(arrival);
         };
         if file.sha256() == sha256 {
             return Ok(file.finish()?);
@@ -203,7 +219,7 @@ impl Client {
         limit: u64,
         pinned: bool,
         sink: &mut dyn Sink,
-        progress: &dyn Fn(u64),
+        progress: &dyn Fn(Arrival),
         absent: fn(String) -> FetchError,
     ) -> Result<Served, FetchError> {
         let url = match self.server.locate(path) {

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use super::client::Arrival;
 use super::error::FetchError;
 use super::reply::Sink;
 use crate::events::Cancel;
@@ -24,11 +25,13 @@ pub(super) fn copy(
     limit: u64,
     sink: &mut dyn Sink,
     cancel: &Cancel,
-    progress: &dyn Fn(u64),
+    progress: &dyn Fn(Arrival),
     absent: impl FnOnce() -> FetchError,
 ) -> Result<(), FetchError> {
     let mut file = fs::open_regular(from).map_err(|error| missing(error, absent))?;
     sink.restart()?;
+    let total = file.metadata().ok().map(|metadata| metadata.len());
+    progress(Arrival::Begins { have: 0, total });
     let mut buffer = vec![0; 1 << 20];
     loop {
         cancel.check()?;
@@ -44,6 +47,6 @@ pub(super) fn copy(
             });
         }
         sink.write(bytes)?;
-        progress(n as u64);
+        progress(Arrival::Bytes(n as u64));
     }
 }

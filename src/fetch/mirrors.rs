@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::client::{Client, Download, FetchedManifest};
+use super::client::{Arrival, Client, Download, FetchedManifest};
 use super::error::FetchError;
 use super::options::Options;
 use super::server::DistServer;
@@ -91,7 +91,7 @@ impl<'a> Mirrors<'a> {
         &self,
         request: &Download<'_>,
         partial: &Path,
-        progress: &dyn Fn(u64),
+        progress: &dyn Fn(Arrival),
     ) -> Result<File, FetchError> {
         let answer = self.first(|client| client.download(request, partial, progress))?;
         Ok(answer.value)

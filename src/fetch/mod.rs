@@ -27,7 +27,7 @@ mod transport;
 
 pub use budget::{Budget, Look};
 pub use choose::{Format, choose_format};
-pub use client::{Client, Download, FetchedManifest};
+pub use client::{Arrival, Client, Download, FetchedManifest};
 pub use error::{Fault, FetchError};
 pub use mirrors::{Answer, Mirrors};
 pub use object::Receive;

@@ -4,6 +4,7 @@ use reqwest::header::{self, HeaderMap};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
+use super::client::Arrival;
 use super::error::Fault;
 use super::options::Options;
 use super::range::{Resume, check_range, text_of, validator};
@@ -90,7 +91,7 @@ pub(super) async fn transfer(
     options: &Options,
     ask: &Ask<'_>,
     sink: &mut dyn Sink,
-    progress: &(dyn Fn(u64) + '_),
+    progress: &(dyn Fn(Arrival) + '_),
 ) -> Result<Served, Stop> {
     let resume = sink.resume();
     let mut response = open(transport, options, ask, resume.as_ref()).await?;
@@ -102,11 +103,13 @@ pub(super) async fn transfer(
         (None, true) => return Err(Fault::Range("a part came although all was asked for").into()),
         (_, false) => sink.restart()?,
     }
-    let length = response.content_length().unwrap_or(0);
-    if sink.len().saturating_add(length) > ask.limit {
+    let have = sink.len();
+    let total = (response.content_length()).map(|length| have.saturating_add(length));
+    if total.unwrap_or(have) > ask.limit {
         return Err(Stop::TooLarge);
     }
     sink.begin(validator(response.headers()))?;
+    progress(Arrival::Begins { have, total });
     let mut served = Served {
         content_type: text_of(response.headers(), header::CONTENT_TYPE),
         opening: Vec::new(),
@@ -130,7 +133,7 @@ async fn read_body(
     limit: u64,
     served: &mut Served,
     sink: &mut dyn Sink,
-    progress: &(dyn Fn(u64) + '_),
+    progress: &(dyn Fn(Arrival) + '_),
 ) -> Result<(), Stop> {
     let end = options.total.map(|total| Instant::now() + total);
     let mut deadline = Instant::now() + options.window;
@@ -168,7 +171,7 @@ async fn read_body(
             served.opening.extend(chunk.iter().take(room));
             sink.write(&chunk)?;
             in_window += chunk.len() as u64;
-            progress(chunk.len() as u64);
+            progress(Arrival::Bytes(chunk.len() as u64));
         }
         // Bytes over a window, not time since the last byte: a server that
         // sends one byte a second must not hold us for ever.

@@ -3,6 +3,7 @@
 use std::hash::BuildHasher as _;
 use std::time::Duration;
 
+use super::client::Arrival;
 use super::error::{Fault, FetchError};
 use super::options::Options;
 use super::reply::{Ask, Served, Sink, Stop, transfer};
@@ -48,7 +49,7 @@ pub(super) fn fetch(
     options: &Options,
     ask: &Ask<'_>,
     sink: &mut dyn Sink,
-    progress: &dyn Fn(u64),
+    progress: &dyn Fn(Arrival),
 ) -> Result<Served, FetchError> {
     let mut failures = 0;
     let mut requests = 0;

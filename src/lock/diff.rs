@@ -167,7 +167,7 @@ impl Found {
 }
 
 /// The fields of a request in TOML's spelling.
-fn fields(request: &TargetRequest) -> [(&'static str, Option<String>); 10] {
+pub(super) fn fields(request: &TargetRequest) -> [(&'static str, Option<String>); 10] {
     let TargetRequest {
         strategy,
         spec,

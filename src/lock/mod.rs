@@ -4,6 +4,7 @@
 //! meaning and reported by field, never by a hash of the manifest file.
 //! No I/O: text in, value out, and back, byte for byte reproducible.
 
+mod changes;
 mod check;
 mod diff;
 mod interpret;
@@ -23,6 +24,7 @@ use crate::types::{
     TreeDigest, Triple,
 };
 
+pub use changes::{Change, changes};
 pub use diff::{Difference, differences};
 pub use merge::{Agreed, agreed};
 pub use read::{LockError, MAX_SIZE};

@@ -862,3 +862,83 @@ fn case_042_a_manifest_or_compiler_of_another_channel_is_refused_at_its_place() 
         assert!(error.excerpt().unwrap().contains(other), "{error}");
     }
 }
+
+#[test]
+fn changes_are_told_in_words_and_by_field() {
+    let old = sample();
+    assert_eq!(changes(&old, &old.clone()), []);
+    let tell = |change: &dyn Fn(&mut Lock)| -> Vec<String> {
+        let mut new = old.clone();
+        change(&mut new);
+        let found = changes(&old, &new).into_iter();
+        found
+            .map(|change| format!("{}: {}", change.field, change.meaning))
+            .collect()
+    };
+    let tree = |byte: u8| TreeDigest::from_bytes([byte; 32]);
+    let build = |lock: &mut Lock, change: &dyn Fn(&mut LockedBuild)| {
+        let target = lock.targets.get_mut(&triple("my-os")).unwrap();
+        let LockedSource::Build { hosts, .. } = &mut target.source else {
+            panic!("it is compiled");
+        };
+        change(hosts.get_mut(&triple(HOST)).unwrap());
+    };
+    let place = format!("targets.my-os.hosts.{HOST}");
+    let pinned = tell(&|lock| build(lock, &|build| build.pin = Some(tree(1))));
+    assert_eq!(
+        pinned,
+        [format!(
+            "{place}.pin: target `my-os` has a pin now for `{HOST}`"
+        )]
+    );
+    let anew = tell(&|lock| {
+        build(lock, &|build| build.key = RecipeKey::from_bytes([9; 32]));
+        let target = lock.targets.get_mut(&triple("my-os")).unwrap();
+        target.request.profile.opt_level = Some(OptLevel::Number(3));
+        target.spec = Some(SpecDigest::of(b"other"));
+    });
+    assert_eq!(
+        anew,
+        [
+            "targets.my-os.opt-level: `opt-level` of target `my-os` is 3 instead of \"z\""
+                .to_owned(),
+            "targets.my-os.spec-digest: the spec of target `my-os` has other bytes".to_owned(),
+            format!("{place}.key: target `my-os` is compiled anew on `{HOST}`"),
+        ]
+    );
+    let anew = tell(&|lock| {
+        let (id, mut other) = archive("rust-src", None);
+        other.gz = None;
+        lock.archives.insert(id, other);
+        lock.components = ["rustfmt".parse().unwrap()].into();
+        let target = lock.targets.get_mut(&triple("thumbv8m.main-none-eabi"));
+        target.unwrap().source = LockedSource::System;
+    });
+    assert_eq!(
+        anew,
+        [
+            "components: component `rustfmt` is new",
+            "components: component `clippy` is gone",
+            "archives.rust-src: the archive of `rust-src` is another one, of the same channel",
+            "targets.thumbv8m.main-none-eabi.source: target `thumbv8m.main-none-eabi` is taken \
+             from the system; before, it was downloaded",
+        ]
+    );
+    let anew = tell(&|lock| {
+        if let LockedToolchain::Dist {
+            rustc,
+            manifest_sha256,
+            signature,
+            ..
+        } = &mut lock.toolchain
+        {
+            "1.98.0".clone_into(rustc);
+            *manifest_sha256 = Sha256::of(b"other");
+            *signature = ManifestSignature::Missing;
+        }
+    });
+    assert_eq!(anew.len(), 3, "{anew:?}");
+    assert!(anew[0].contains("the compiler is `1.98.0` instead of `1.97.0-nightly"));
+    assert!(anew[1].contains("was published anew with other bytes"));
+    assert!(anew[2].contains("signature is missing; before, it was not asked for"));
+}

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::types::{Channel, ComponentName, CrateSet, Profile, RelPath, Strategy, Triple};
 
-pub use edit::with_channel;
+pub use edit::{NewTarget, with_channel, with_target, without_target};
 pub use init::Template;
 pub use parse::{MAX_SIZE, MAX_TARGETS, ManifestError};
 pub use spec::{SpecError, check_spec};

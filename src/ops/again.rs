@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::OpsError;
 use super::execute::{Run, execute, index};
+use super::{OpsError, workers};
 use crate::build::{Builder, BuilderOptions};
 use crate::lock::{LockedBuild, LockedSource};
 use crate::plan::{Fetch, plan};
@@ -98,17 +98,10 @@ pub(super) fn compile(
     };
     let cancel = run.cx.cancel.clone();
     let builder = Builder::new(toolchain, options, cancel, run.cx.observer)?;
-    let builder = &builder;
-    let results = std::thread::scope(|scope| {
-        let start = |again| (again, scope.spawn(move || one(run, builder, again)));
-        let threads: Vec<_> = targets.iter().map(start).collect();
-        let join = |(again, thread): (&Again, std::thread::ScopedJoinHandle<'_, _>)| {
-            let result = thread.join();
-            let result = result.unwrap_or_else(|e| std::panic::resume_unwind(e));
-            (again.clone(), result)
-        };
-        threads.into_iter().map(join).collect()
+    let results = workers::each(targets, builder.at_once(), |again, _| {
+        workers::Turn::Done(one(run, &builder, again))
     });
+    let results = targets.iter().cloned().zip(results).collect();
     run.cx.cancel.check()?;
     Ok(results)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::execute::execute_most;
-use super::failures::FailedBuilds;
+use super::failures::FailedTargets;
 use super::fresh::inputs;
 use super::output::{Wanted, wanted_without};
 use super::project::{LockFile, Project};
@@ -42,7 +42,7 @@ pub(super) struct Work<'a> {
     pub(super) system: Option<Toolchain>,
 }
 
-/// An output that was brought into its state, but for failed builds.
+/// An output that was brought into its state, but for failed targets.
 pub(super) struct Brought {
     pub(super) wanted: Wanted,
     pub(super) areas: BTreeMap<RelPath, AreaState>,
@@ -51,7 +51,7 @@ pub(super) struct Brought {
     pub(super) output: Output,
     /// The state before.
     pub(super) known: State,
-    pub(super) failed: Option<FailedBuilds>,
+    pub(super) failed: Option<FailedTargets>,
 }
 
 impl Work<'_> {
@@ -89,8 +89,9 @@ impl Work<'_> {
         }
     }
 
-    /// Fetches, compiles and materializes. A target whose compiler fails keeps
-    /// no other one out of the output, and what was there of it stays.
+    /// Fetches, compiles and materializes. A target that cannot be fetched or
+    /// compiled keeps no other one out of the output, and what was there of it
+    /// stays.
     fn bring(
         &self,
         lock: &Lock,
@@ -138,7 +139,7 @@ impl Work<'_> {
 
     /// Writes down what the output has, in itself and in the store; what
     /// cannot be written costs later work, and no more.
-    pub(super) fn write_down(&self, file: &LockFile, brought: Brought) -> Option<FailedBuilds> {
+    pub(super) fn write_down(&self, file: &LockFile, brought: Brought) -> Option<FailedTargets> {
         let (cx, store, files) = (self.cx, self.store, &self.project.files);
         let Brought {
             wanted,

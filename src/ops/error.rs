@@ -24,6 +24,9 @@ pub enum OpsError {
     /// A target spec.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// A change of the manifest.
+    #[error(transparent)]
+    Edit(#[from] super::edit::EditError),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -271,6 +274,14 @@ pub enum OpsError {
         #[source]
         source: std::io::Error,
     },
+    /// git does not have the lock of a revision.
+    #[error("git has no lock in `{}`: {message}", .rev.escape_debug())]
+    Git {
+        /// The revision.
+        rev: String,
+        /// What it said.
+        message: String,
+    },
     /// rustup answered with an error.
     #[error("`rustup {arguments}` failed: {message}")]
     Rustup {
@@ -308,6 +319,7 @@ impl Diagnostic for OpsError {
         match self {
             Self::Manifest(e) => e.class(),
             Self::Spec(e) => e.class(),
+            Self::Edit(e) => e.class(),
             Self::Lock(e) => e.class(),
             Self::Resolve(e) => e.class(),
             Self::Bundle(e) => e.class(),
@@ -355,7 +367,7 @@ impl Diagnostic for OpsError {
             Self::OtherToolchain { .. } => Class::Build,
             Self::Offline { .. } => Class::Network,
             Self::NotStored { .. } => Class::Integrity,
-            Self::Run { .. } | Self::Rustup { .. } => Class::Usage,
+            Self::Run { .. } | Self::Git { .. } | Self::Rustup { .. } => Class::Usage,
         }
     }
 
@@ -363,6 +375,7 @@ impl Diagnostic for OpsError {
         let text = match self {
             Self::Manifest(e) => return e.hint(),
             Self::Spec(e) => return e.hint(),
+            Self::Edit(e) => return e.hint(),
             Self::Lock(e) => return e.hint(),
             Self::Resolve(e) => return e.hint(),
             Self::Bundle(e) => return e.hint(),
@@ -387,6 +400,7 @@ impl Diagnostic for OpsError {
             Self::Materialize(e) => return e.hint(),
             Self::Fs(e) => return e.hint(),
             Self::Cancelled(_) | Self::Conflict(_) => return None,
+            Self::Git { .. } => "name a revision in which the lock is committed",
             Self::Run { .. } | Self::Rustup { .. } => return None,
             Self::Unreadable { .. } => return None,
             Self::NoManifest(_) => "run `sysroot init` to write one",

@@ -1,23 +1,22 @@
 //! A plan's downloads and builds, overlapping: a build starts as soon as its
 //! own inputs are in the store, whatever else is still on its way.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::differ::{self, Built};
-use super::failures::{FailedBuilds, Failures, Outcome, whole};
+use super::failures::{FailedTargets, Failures, Outcome, whole};
 use super::project::Project;
-use super::{Context, OpsError, channel, system};
+use super::queue::{Queue, Tally};
+use super::{Context, OpsError, channel, system, workers};
 use crate::attest;
 use crate::build::{Builder, BuilderOptions, Job, TargetSpec, Toolchain};
-use crate::events::{Event, Stage};
+use crate::events::{Event, Stage, Task};
 use crate::fetch::archive::{Limits, unpack};
-use crate::fetch::{Download, Format, Mirrors, choose_format};
+use crate::fetch::{Arrival, Download, Format, Mirrors, choose_format};
 use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
 use crate::materialize;
-use crate::plan::{Build, Fetch, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
+use crate::plan::{Build, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
 use crate::store::{ComponentRecord, Known, RecipeRecord, Staging, Store};
 use crate::sys::fs;
 use crate::types::{ComponentId, Listing, RecipeKey, Sha256, TreeDigest, Triple};
@@ -63,8 +62,8 @@ pub(super) fn index(store: &Store, lock: &Lock, host: &Triple) -> StoreIndex {
     index
 }
 
-/// Executes a plan's downloads and builds; `index` learns the trees. A failed
-/// build is an error.
+/// Executes a plan's downloads and builds; `index` learns the trees. A
+/// target that cannot be had is an error.
 pub(super) fn execute(
     cx: &Context<'_>,
     store: &Store,
@@ -77,7 +76,8 @@ pub(super) fn execute(
     failed.map_or(Ok(done), |failed| Err(failed.error))
 }
 
-/// Like [`execute`], but failed builds are told beside what was done.
+/// Like [`execute`], but targets that could not be had are told beside what
+/// was done.
 ///
 /// `system` is the system's toolchain, if it was found to be the locked one.
 pub(super) fn execute_most(
@@ -88,7 +88,7 @@ pub(super) fn execute_most(
     plan: &Plan,
     index: &mut StoreIndex,
     system: Option<&Toolchain>,
-) -> Result<(Executed, Option<FailedBuilds>), OpsError> {
+) -> Result<(Executed, Option<FailedTargets>), OpsError> {
     if cx.settings.offline
         && let Some(fetch) = plan.fetch.first()
     {
@@ -104,125 +104,64 @@ pub(super) fn execute_most(
         host: &plan.host,
         system,
     };
-    let queue = Queue::new(&plan.fetch);
+    let tally = Tally::new(cx.observer, plan);
+    let queue = Queue::new(plan, &tally);
     let mirrors = if plan.fetch.is_empty() {
         None
     } else {
         Some(channel::mirrors(cx)?)
     };
     let (fetched, built) = std::thread::scope(|scope| {
+        let fetch_all = || {
+            mirrors
+                .as_ref()
+                .map(|mirrors| run.fetch_all(mirrors, &queue))
+        };
         let workers: Vec<_> = (0..FETCHERS.min(plan.fetch.len()))
-            .filter_map(|_| mirrors.as_ref())
-            .map(|mirrors| scope.spawn(|| run.fetch_all(mirrors, &queue)))
+            .map_while(|_| {
+                let thread = std::thread::Builder::new();
+                thread.spawn_scoped(scope, fetch_all).ok()
+            })
             .collect();
-        let built = run.build_all(&plan.build, &queue);
         let mut fetched = Vec::new();
+        if workers.is_empty() {
+            // The system gives no more threads.
+            fetched.extend(fetch_all());
+        }
+        let built = run.build_all(&plan.build, &queue, &tally);
         for worker in workers {
-            fetched.push(
-                worker
-                    .join()
-                    .unwrap_or_else(|e| std::panic::resume_unwind(e)),
-            );
+            let joined = worker.join();
+            fetched.extend(joined.unwrap_or_else(|e| std::panic::resume_unwind(e)));
         }
         (fetched, built)
     });
-    let mut done = Executed::default();
-    let hidden = match &built {
+    let tell = |error: &OpsError| cx.observer.event(Event::Warning(whole(error)));
+    let failed = queue.failures(&tell);
+    drop(tally);
+    let of_builds = match &built {
         Ok(built) => built.failed.as_ref().map(|failed| &failed.error),
         Err(e) => Some(e),
     };
-    if let (Some(e), true) = (hidden, fetched.iter().any(Result::is_err)) {
+    if let (Some(e), false) = (of_builds, matches!(failed, Ok(None))) {
         // The download's error is the one returned, and must not hide this one.
-        cx.observer.event(Event::Warning(whole(e)));
+        tell(e);
     }
-    for worker in fetched {
-        for (id, tree) in worker? {
-            index.components.insert(id.clone(), tree);
-            done.fetched.push(id);
-        }
+    let failed = failed?;
+    let mut done = Executed::default();
+    for (id, tree) in fetched.into_iter().flatten() {
+        index.components.insert(id.clone(), tree);
+        done.fetched.push(id);
     }
-    let built = built?;
+    let built = match (built, failed) {
+        (Ok(built), downloads) => built.with(downloads),
+        (Err(_), Some(downloads)) => return Err(downloads.error),
+        (Err(e), None) => return Err(e),
+    };
     for (build, tree) in built.done {
         index.recipes.insert(build.key, tree);
         done.built.push((build.target, tree));
     }
     Ok((done, built.failed))
-}
-
-/// Downloads that wait for a worker, and builds that wait for downloads.
-struct Queue {
-    state: Mutex<QueueState>,
-    changed: Condvar,
-}
-
-struct QueueState {
-    waiting: VecDeque<Fetch>,
-    /// Downloads that builds wait for and that are not done yet.
-    inputs_left: usize,
-    failed: bool,
-}
-
-impl Queue {
-    fn new(fetch: &[Fetch]) -> Self {
-        let inputs_left = fetch.iter().filter(|f| f.for_build).count();
-        let state = QueueState {
-            waiting: fetch.to_vec().into(),
-            inputs_left,
-            failed: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        // The state is consistent after every statement, also in a panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next download, unless another one failed.
-    fn next(&self) -> Option<Turn<'_>> {
-        let mut state = self.lock();
-        if state.failed {
-            return None;
-        }
-        let fetch = state.waiting.pop_front()?;
-        Some(Turn {
-            queue: self,
-            fetch,
-            ok: false,
-        })
-    }
-
-    fn done(&self, fetch: &Fetch, ok: bool) {
-        let mut state = self.lock();
-        state.failed |= !ok;
-        state.inputs_left -= usize::from(fetch.for_build);
-        self.changed.notify_all();
-    }
-
-    /// Waits until builds can start; `false` if a download failed.
-    fn wait_for_inputs(&self) -> bool {
-        let guard = self.lock();
-        let wait = |state: &mut QueueState| state.inputs_left > 0 && !state.failed;
-        let state = self.changed.wait_while(guard, wait);
-        !state.unwrap_or_else(PoisonError::into_inner).failed
-    }
-}
-
-/// A download under way. It failed unless told otherwise: a panic must not
-/// leave the builds waiting for it.
-struct Turn<'q> {
-    queue: &'q Queue,
-    fetch: Fetch,
-    ok: bool,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.queue.done(&self.fetch, self.ok);
-    }
 }
 
 /// What the steps of one run share.
@@ -240,15 +179,20 @@ impl Run<'_> {
     fn fetch_all(
         &self,
         mirrors: &Mirrors<'_>,
-        queue: &Queue,
-    ) -> Result<Vec<(ComponentId, TreeDigest)>, OpsError> {
+        queue: &Queue<'_>,
+    ) -> Vec<(ComponentId, TreeDigest)> {
         let mut done = Vec::new();
-        while let Some(mut turn) = queue.next() {
-            let tree = self.fetch(mirrors, &turn.fetch.id)?;
-            turn.ok = true;
-            done.push((turn.fetch.id.clone(), tree));
+        while let Some(turn) = queue.next() {
+            let fetched = self.fetch(mirrors, turn.id());
+            match fetched {
+                Ok(tree) => {
+                    done.push((turn.id().clone(), tree));
+                    turn.end(None);
+                }
+                Err(error) => turn.end(Some(error)),
+            }
         }
-        Ok(done)
+        done
     }
 
     /// Brings one archive's tree into the store, unless another process just did.
@@ -286,18 +230,27 @@ impl Run<'_> {
                 partial = fs::create_unique(parent, &own, "", fs::create_new)?.0;
             }
         }
-        let task = Task::start(cx, id.to_string(), Stage::Download);
+        let begun = Instant::now();
+        let task = Task::start(cx.observer, id.to_string(), Stage::Download, None);
         let request = Download {
             path: &archive.path,
             sha256: archive.sha256,
             limit: MAX_ARCHIVE,
         };
-        let file = mirrors.download(&request, &partial, &|bytes| task.progress(bytes))?;
-        task.finish();
-        let task = Task::start(cx, id.to_string(), Stage::Unpack);
+        let arrived = |arrival| match arrival {
+            Arrival::Begins { have, total } => task.sized(have, total),
+            Arrival::Bytes(bytes) => task.progress(bytes),
+        };
+        let file = mirrors.download(&request, &partial, &arrived)?;
+        task.finish(begun.elapsed());
+        let begun = Instant::now();
+        let size = file.metadata().ok().map(|metadata| metadata.len());
+        let task = Task::start(cx.observer, id.to_string(), Stage::Unpack, size);
         let staging = store.stage(cx.observer, cx.cancel)?;
+        let read = |bytes| task.progress(bytes);
+        let limits = Limits::default();
         let listing =
-            unpack(file, format, id, staging.path(), &Limits::default()).map_err(|source| {
+            unpack(file, format, id, staging.path(), &limits, &read).map_err(|source| {
                 OpsError::Archive {
                     id: id.clone(),
                     source,
@@ -311,13 +264,18 @@ impl Run<'_> {
             tree,
         })?;
         fs::remove_file(&partial)?;
-        task.finish();
+        task.finish(begun.elapsed());
         Ok(tree)
     }
 
     /// Compiles all targets of the plan; the failure of one does not stop the
     /// others.
-    fn build_all(&self, builds: &[Build], queue: &Queue) -> Result<Outcome, OpsError> {
+    fn build_all(
+        &self,
+        builds: &[Build],
+        queue: &Queue<'_>,
+        tally: &Tally<'_>,
+    ) -> Result<Outcome, OpsError> {
         if builds.is_empty() || !queue.wait_for_inputs() {
             return Ok(Outcome {
                 done: Vec::new(),
@@ -328,28 +286,18 @@ impl Run<'_> {
         let work = self.store.stage(self.cx.observer, self.cx.cancel)?;
         let builder = self.builder(toolchain, builds.len(), &work)?;
         let failures = Failures::new(self.cx);
-        let results: Vec<_> = std::thread::scope(|scope| {
-            let work = |build| {
-                let result = self.build(&builder, build);
-                failures.tell(build, &result);
-                result
+        // Each worker holds the lock of one recipe at most, so that other
+        // processes may take the targets that no compiler of ours has yet.
+        let results = workers::each(builds, builder.at_once(), |build, last| {
+            let Some(result) = self.build(&builder, build, last) else {
+                return workers::Turn::Later;
             };
-            let threads: Vec<_> = builds
-                .iter()
-                .map(|build| (build, scope.spawn(move || work(build))))
-                .collect();
-            let join = |(build, thread): (&Build, std::thread::ScopedJoinHandle<'_, _>)| {
-                (
-                    build.clone(),
-                    thread
-                        .join()
-                        .unwrap_or_else(|e| std::panic::resume_unwind(e)),
-                )
-            };
-            threads.into_iter().map(join).collect()
+            failures.tell(build, &result);
+            tally.built();
+            workers::Turn::Done(result)
         });
         self.cx.cancel.check()?;
-        failures.sum_up(results)
+        failures.sum_up(builds.iter().cloned().zip(results).collect())
     }
 
     fn builder(
@@ -432,11 +380,32 @@ impl Run<'_> {
         Ok((tree, self.store.listing(tree)?))
     }
 
-    fn build(&self, builder: &Builder<'_>, build: &Build) -> Result<TreeDigest, OpsError> {
+    /// Compiles a target, unless somebody else did. `None`: somebody is at it;
+    /// we wait for them only with `wait`.
+    fn build(
+        &self,
+        builder: &Builder<'_>,
+        build: &Build,
+        wait: bool,
+    ) -> Option<Result<TreeDigest, OpsError>> {
         let (cx, store) = (self.cx, self.store);
         let key = format!("recipe-{}", build.key.to_hex());
         let doing = format!("compiling {}", build.target);
-        let _guard = store.lock_key(&key, &doing, cx.observer, cx.cancel)?;
+        let alone = if wait {
+            let alone = store.lock_key(&key, &doing, cx.observer, cx.cancel);
+            alone.map(Some)
+        } else {
+            store.try_lock_key(&key, &doing, cx.observer)
+        };
+        match alone {
+            Ok(Some(_guard)) => Some(self.build_alone(builder, build)),
+            Ok(None) => None,
+            Err(e) => Some(Err(e.into())),
+        }
+    }
+
+    fn build_alone(&self, builder: &Builder<'_>, build: &Build) -> Result<TreeDigest, OpsError> {
+        let (cx, store) = (self.cx, self.store);
         // A remote's tree has no record of its own if only a pin speaks for it.
         if let Some(pin) = build.pin.filter(|pin| store.has_tree(*pin)) {
             return Ok(pin);
@@ -532,68 +501,4 @@ fn only_format(component: &LockedComponent, hash: Sha256) -> Option<(Format, &Lo
     let xz = component.xz.iter().map(|archive| (Format::Xz, archive));
     let gz = component.gz.iter().map(|archive| (Format::Gz, archive));
     xz.chain(gz).find(|(_, archive)| archive.sha256 == hash)
-}
-
-/// One shown piece of work.
-struct Task<'a> {
-    cx: &'a Context<'a>,
-    name: String,
-    stage: Stage,
-    begun: Instant,
-}
-
-impl<'a> Task<'a> {
-    fn start(cx: &'a Context<'a>, name: String, stage: Stage) -> Self {
-        cx.observer.event(Event::Started {
-            task: name.clone(),
-            stage,
-            total: None,
-        });
-        Self {
-            cx,
-            name,
-            stage,
-            begun: Instant::now(),
-        }
-    }
-
-    fn progress(&self, bytes: u64) {
-        self.cx.observer.event(Event::Progress {
-            task: self.name.clone(),
-            bytes,
-        });
-    }
-
-    fn finish(self) {
-        let (task, stage, elapsed) = (self.name, self.stage, self.begun.elapsed());
-        self.cx.observer.event(Event::Finished {
-            task,
-            stage,
-            elapsed,
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_in_a_download_does_not_leave_the_builds_waiting() {
-        let fetch = Fetch {
-            id: component_id("rust-src", None).unwrap(),
-            for_build: true,
-        };
-        let queue = Queue::new(&[fetch]);
-        let panicked = std::thread::scope(|scope| {
-            let worker = scope.spawn(|| {
-                let _turn = queue.next();
-                panic!("as a worker might");
-            });
-            worker.join().is_err()
-        });
-        assert!(panicked);
-        assert!(!queue.wait_for_inputs());
-        assert!(queue.next().is_none());
-    }
 }

@@ -20,10 +20,22 @@ pub(super) struct Failures<'a> {
 /// What became of several builds.
 pub(super) struct Outcome {
     pub(super) done: Vec<(Build, TreeDigest)>,
-    pub(super) failed: Option<FailedBuilds>,
+    pub(super) failed: Option<FailedTargets>,
 }
 
 impl Outcome {
+    /// The same with failed downloads, whose error comes before the builds'.
+    pub(super) fn with(mut self, downloads: Option<FailedTargets>) -> Self {
+        if let Some(mut downloads) = downloads {
+            let builds = self.failed.take();
+            downloads
+                .targets
+                .extend(builds.into_iter().flat_map(|builds| builds.targets));
+            self.failed = Some(downloads);
+        }
+        self
+    }
+
     /// The trees of all; a failed build is an error.
     pub(super) fn all(self) -> Result<Vec<(Build, TreeDigest)>, OpsError> {
         match self.failed {
@@ -33,8 +45,8 @@ impl Outcome {
     }
 }
 
-/// Targets whose compiler failed, with one error of them all.
-pub(super) struct FailedBuilds {
+/// Targets that could not be fetched or compiled, with one error of them all.
+pub(super) struct FailedTargets {
     pub(super) targets: BTreeSet<Triple>,
     pub(super) error: OpsError,
 }
@@ -84,7 +96,7 @@ impl<'a> Failures<'a> {
         let mut kept = (failed.into_iter()).filter(|(target, _)| first.as_ref() == Some(target));
         match (other, kept.next()) {
             (None, kept) => {
-                let failed = kept.map(|(_, first)| FailedBuilds {
+                let failed = kept.map(|(_, first)| FailedTargets {
                     targets: targets.iter().cloned().collect(),
                     error: match targets.len() {
                         1 => (*first).into(),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::project::{LockFile, Project};
 use super::{Context, OpsError, TrustError, channel, nearest, signature, system};
-use crate::events::{Event, Stage};
+use crate::events::{Event, Stage, Task};
 use crate::lock::{Agreed, Difference, Lock, LockError, LockedSource, LockedToolchain, agreed};
 use crate::resolve::{
     ResolveError, Source, carry_pins, check_age, check_not_older, check_not_republished, resolve,
@@ -253,11 +253,7 @@ fn resolve_project(
 ) -> Result<Lock, OpsError> {
     let begun = Instant::now();
     let task = project.manifest.channel.to_string();
-    cx.observer.event(Event::Started {
-        task: task.clone(),
-        stage: Stage::Resolve,
-        total: None,
-    });
+    let shown = Task::start(cx.observer, task, Stage::Resolve, None);
     let mut new = match project.manifest.channel.manifest_path() {
         None => {
             let toolchain = system::describe(&system::find(cx)?)?;
@@ -275,12 +271,7 @@ fn resolve_project(
         carry_pins(&mut new, old);
         carry_other_hosts(&mut new, old);
     }
-    let elapsed = begun.elapsed();
-    cx.observer.event(Event::Finished {
-        task,
-        stage: Stage::Resolve,
-        elapsed,
-    });
+    shown.finish(begun.elapsed());
     Ok(new)
 }
 

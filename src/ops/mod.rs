@@ -8,10 +8,13 @@ mod again;
 mod attest;
 mod bring;
 mod cache;
+mod changed;
 mod channel;
 mod check_store;
 mod collect;
 mod differ;
+mod doctor;
+mod edit;
 mod error;
 mod execute;
 mod export;
@@ -27,6 +30,7 @@ mod output;
 mod pins;
 mod project;
 mod push;
+mod queue;
 mod rebuild;
 mod remote;
 mod shard;
@@ -38,14 +42,19 @@ mod trust;
 mod update;
 mod verify;
 mod warm;
+mod why;
+mod workers;
 
 use std::path::{Path, PathBuf};
 
 pub use attest::{attest, sbom};
 pub use cache::{CacheEntry, CacheKind, CacheSize, list as cache_list, size as cache_size};
+pub use changed::{DiffReport, diff};
 pub use check_store::{StoreCheck, TreeDamage, check_store};
 pub use collect::{Evict, GcOptions, GcReport, evict as cache_evict, gc as cache_gc};
 pub use differ::Mismatch;
+pub use doctor::{Checkup, Verdict, doctor};
+pub use edit::{AddOptions, EditError, EditReport, add, remove};
 pub use error::OpsError;
 pub use execute::Executed;
 pub use export::{ExportReport, export};
@@ -69,6 +78,7 @@ pub use verify::{
     CHECKS, Check, Finding, Judgement, Place, Problem, VerifyOptions, VerifyReport, verify,
 };
 pub use warm::{WarmOptions, WarmReport, warm};
+pub use why::{WhyReport, why};
 
 use crate::config::{Config, Share};
 use crate::events::{Cancel, Observer};

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Context, OpsError, channel};
-use crate::events::{Event, Stage};
+use crate::events::{Stage, Task};
 use crate::fetch::{FetchError, Mirrors, Options};
 use crate::resolve::{Nearby, ResolveError};
 use crate::types::{Channel, Date, Triple};
@@ -53,12 +53,9 @@ fn look(cx: &Context<'_>, channel: Channel, target: &Triple) -> Nearby {
     let Ok(mirrors) = channel::mirrors_with(cx, options) else {
         return Nearby::NotLooked;
     };
-    let (begun, task) = (Instant::now(), format!("looking for a date with {target}"));
-    cx.observer.event(Event::Started {
-        task: task.clone(),
-        stage: Stage::Resolve,
-        total: None,
-    });
+    let begun = Instant::now();
+    let task = format!("a date with {target}");
+    let shown = Task::start(cx.observer, task, Stage::Search, None);
     let mut looked = Vec::new();
     let mut found = None;
     for candidate in candidates(channel, cx.settings.today) {
@@ -72,12 +69,7 @@ fn look(cx: &Context<'_>, channel: Channel, target: &Triple) -> Nearby {
             Err(_) => break,
         }
     }
-    let elapsed = begun.elapsed();
-    cx.observer.event(Event::Finished {
-        task,
-        stage: Stage::Resolve,
-        elapsed,
-    });
+    shown.finish(begun.elapsed());
     match found {
         Some(channel) => Nearby::Has(channel),
         None if looked.is_empty() => Nearby::NotLooked,

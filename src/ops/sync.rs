@@ -58,7 +58,7 @@ pub struct SyncReport {
     pub removed: Vec<RelPath>,
     /// How files got into the output, if any did.
     pub link_mode: Option<LinkMode>,
-    /// The targets in the output.
+    /// The targets that were asked for.
     pub targets: Vec<Triple>,
     /// What the daily collection of garbage did, if it was due.
     pub collected: Option<super::GcReport>,
@@ -98,7 +98,7 @@ pub fn sync(
     let mut report = SyncReport {
         lock: lock_status,
         age_in_days,
-        ..SyncReport::nothing_to_do(file.lock.targets.keys().cloned().collect())
+        ..SyncReport::nothing_to_do(chosen(&file.lock, options))
     };
     if let Some(selected) = &options.targets {
         check_selection(&file.lock, Some(selected))?;
@@ -124,6 +124,13 @@ pub fn sync(
     report.elapsed = begun.elapsed();
     report.collected = collect_daily(cx, &store);
     Ok(report)
+}
+
+/// The targets that are asked for: all of the lock's, or the selected ones.
+fn chosen(lock: &Lock, options: &SyncOptions) -> Vec<Triple> {
+    let all = lock.targets.keys();
+    let selected = |target: &&Triple| options.targets.as_ref().is_none_or(|t| t.contains(*target));
+    all.filter(selected).cloned().collect()
 }
 
 /// The lock to use, made or renewed if that is allowed.

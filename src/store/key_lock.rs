@@ -2,10 +2,11 @@
 //! it and the others wait and say for what.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use super::{Result, Store};
 use crate::events::{Cancel, Observer};
-use crate::sys::lock::{Wish, wait};
+use crate::sys::lock::{Attempt, Wish, attempt, wait};
 
 /// The right to make one object; released when dropped.
 #[derive(Debug)]
@@ -30,9 +31,7 @@ impl Store {
         observer: &dyn Observer,
         cancel: &Cancel,
     ) -> Result<KeyLock> {
-        let dir = self.layout().locks();
-        self.make_dir(&dir)?;
-        let path = dir.join(name);
+        let path = self.key_path(name)?;
         let wish = Wish {
             path: &path,
             what: name,
@@ -41,5 +40,32 @@ impl Store {
         let open = |path: &_| self.open_lock_file(path);
         let file = wait(wish, &open, observer, cancel)?;
         Ok(KeyLock { file })
+    }
+
+    /// Like [`Self::lock_key`], but does not wait; `None` if somebody else has
+    /// the right.
+    pub fn try_lock_key(
+        &self,
+        name: &str,
+        doing: &str,
+        observer: &dyn Observer,
+    ) -> Result<Option<KeyLock>> {
+        let path = self.key_path(name)?;
+        let wish = Wish {
+            path: &path,
+            what: name,
+            doing,
+        };
+        let open = |path: &_| self.open_lock_file(path);
+        Ok(match attempt(wish, &open, observer)? {
+            Attempt::Held(file) => Some(KeyLock { file }),
+            Attempt::Busy(_) => None,
+        })
+    }
+
+    fn key_path(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.layout().locks();
+        self.make_dir(&dir)?;
+        Ok(dir.join(name))
     }
 }

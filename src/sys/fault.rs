@@ -15,8 +15,8 @@
 //! | a number | it fails with that error and does nothing |
 //! | `half-kill`, `half-ERRNO` | of a write the first half is done, then as above |
 //! | `zero` | a write says that it wrote nothing |
-//! | `panic` | the thread panics before it |
 //! | `stop` | the process stops (SIGSTOP) before it, and goes on after SIGCONT |
+//! | `panic` | the thread panics before it, as it might by a mistake of ours |
 //!
 //! | Place | Which operations |
 //! |---|---|
@@ -61,8 +61,8 @@ enum Action {
     HalfKill,
     HalfFail(i32),
     Zero,
-    Panic,
     Stop,
+    Panic,
 }
 
 enum Place {

@@ -159,13 +159,21 @@ pub fn limit() -> Duration {
     GIVE_UP_AFTER
 }
 
-enum Attempt {
+/// What became of one attempt to take a lock.
+#[derive(Debug)]
+pub enum Attempt {
     /// We have it; no file where the file system has no locks.
     Held(Option<File>),
+    /// Somebody else has it: who, and what they do.
     Busy(String),
 }
 
-fn attempt(wish: Wish<'_>, open: Open<'_>, observer: &dyn Observer) -> Result<Attempt, LockError> {
+/// Takes the lock unless somebody else has it.
+pub fn attempt(
+    wish: Wish<'_>,
+    open: Open<'_>,
+    observer: &dyn Observer,
+) -> Result<Attempt, LockError> {
     let path = wish.path;
     let mut file = open(path)?;
     match fs::try_lock(&file, path) {

@@ -12,6 +12,7 @@ pub mod lock;
 pub mod owner;
 pub mod process;
 pub mod replace;
+pub mod space;
 pub mod stat;
 pub mod writers;
 

@@ -365,7 +365,7 @@ fn case_078_the_given_handle_is_read_not_the_path() {
     std::fs::write(other.path(), gz(&component(&[("evil", b"!")]).end())).unwrap();
     std::fs::rename(other.path(), source.path()).unwrap();
     let limits = Limits::default();
-    let listing = unpack(handle, Format::Gz, &demo(), &pit.target(), &limits).unwrap();
+    let listing = unpack(handle, Format::Gz, &demo(), &pit.target(), &limits, &|_| {}).unwrap();
     assert_eq!(listing.entries().len(), 2);
 }
 

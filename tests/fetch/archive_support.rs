@@ -37,7 +37,7 @@ impl Pit {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
-        let result = unpack(file, format, &demo(), &self.target(), limits);
+        let result = unpack(file, format, &demo(), &self.target(), limits, &|_| {});
         self.check_victim();
         result
     }

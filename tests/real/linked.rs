@@ -99,3 +99,38 @@ fn rustup_uses_the_output_of_the_system_until_it_is_unlinked() {
     write_crate(&project, "hosted", HOSTED);
     links_and_unlinks(&sandbox, &project);
 }
+
+#[test]
+fn link_warns_of_what_rustup_prefers_and_of_nothing_else() {
+    let mut sandbox = system();
+    with_rustup(&mut sandbox);
+    let project = sandbox.project("linked", "[toolchain]\nchannel = \"system\"\n");
+    sandbox.run(&project, &["sync"]).exits(0);
+    let below = project.join("below");
+    fs::create_dir(&below).unwrap();
+    let output = fs::canonicalize(project.join(".sysroot")).unwrap();
+    let output = output.to_str().unwrap();
+    // Beside the manifest the override of the directory comes first.
+    let file = "[toolchain]\nchannel = \"fallback\"\n";
+    fs::write(project.join("rust-toolchain.toml"), file).unwrap();
+    for dir in [&project, &below] {
+        let said = sandbox.run(dir, &["link"]).exits(0);
+        assert!(!said.err.contains("warning"), "{}", said.err);
+        assert_eq!(sysroot(&sandbox, dir), output);
+    }
+    // Nearer than it a toolchain file does.
+    fs::write(below.join("rust-toolchain.toml"), file).unwrap();
+    assert_eq!(sysroot(&sandbox, &below), "/usr");
+    let said = sandbox.run(&below, &["link"]).exits(0);
+    let said = said
+        .mentions("warning")
+        .mentions("below/rust-toolchain.toml");
+    assert_eq!(said.err.matches("warning").count(), 1, "{}", said.err);
+    assert_eq!(sysroot(&sandbox, &project), output);
+    // And the variable everywhere.
+    sandbox.set("RUSTUP_TOOLCHAIN", "fallback");
+    assert_eq!(sysroot(&sandbox, &project), "/usr");
+    let said = sandbox.run(&project, &["link"]).exits(0);
+    said.mentions("warning")
+        .mentions("RUSTUP_TOOLCHAIN is set to `fallback`");
+}

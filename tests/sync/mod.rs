@@ -11,23 +11,29 @@ mod crash;
 mod damage;
 #[cfg(feature = "fault-injection")]
 mod decoders;
+mod doctor;
+mod edit;
+mod explain;
 mod formats;
 mod fresh;
 mod freshness;
 mod group;
 mod hostile;
 mod jobs;
+mod json;
 mod lock;
 mod mirrors;
 #[path = "../support/openpgp.rs"]
 mod openpgp;
 mod output;
+mod partial;
 mod processes;
 mod provenance;
 #[cfg(feature = "fault-injection")]
 mod races;
 mod read_only;
 mod rest;
+mod shown;
 #[cfg(feature = "fault-injection")]
 mod signals;
 mod signature;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::{HOST, RISCV, THUMB, core, manifest, served};
-use crate::support::sandbox::snapshot;
+use crate::support::sandbox::{Sandbox, snapshot};
 
 /// All that `packages("a")` puts into an output with these targets.
 fn expected(targets: &[&str]) -> Vec<String> {
@@ -140,6 +140,113 @@ fn one_target_alone_can_be_synced() {
         .mentions(THUMB);
     sandbox.run(&project, &["sync"]).exits(0);
     assert_eq!(files(&project), expected(&[THUMB, RISCV]));
+    // Only what was asked for is counted.
+    for run in [
+        &["sync", "--target", THUMB][..],
+        &["sync", "--target", THUMB, "--json"],
+    ] {
+        fs::remove_file(core(&project, THUMB)).unwrap();
+        let said = sandbox.run(&project, run).exits(0);
+        if run.contains(&"--json") {
+            assert_eq!(said.json()["targets"], serde_json::json!([THUMB]));
+        } else {
+            said.mentions("synced 1 target in ");
+        }
+    }
+}
+
+/// Calls that open or change files, of a run under strace, with the paths
+/// that descriptors stand for.
+fn file_calls(sandbox: &Sandbox, project: &std::path::Path) -> Vec<String> {
+    let trace = sandbox.path("trace");
+    let mut command = std::process::Command::new("strace");
+    command
+        .args(["-f", "-y", "-qq", "-s", "4096", "-o"])
+        .arg(&trace);
+    command.args([
+        "-e",
+        "trace=%file,%desc",
+        env!("CARGO_BIN_EXE_sysroot"),
+        "sync",
+    ]);
+    command.env_clear().envs(&sandbox.env).current_dir(project);
+    let said = crate::support::sandbox::said(&mut command).exits(0);
+    assert!(said.err.contains("target"), "{}", said.err);
+    let text = fs::read_to_string(&trace).unwrap();
+    let call = |line: &str| Some(line.split_once(' ')?.1.trim_start().to_owned());
+    text.lines().filter_map(call).collect()
+}
+
+/// Calls by which the content of a file of a tree, of the output or of the
+/// store, may be read.
+fn reads(calls: &[String], places: &[&str]) -> Vec<String> {
+    let opens = calls.iter().filter(|call| call.starts_with("open"));
+    let good = opens.filter(|call| !call.contains(" = -1 "));
+    let files = good.filter(|call| !call.contains("O_DIRECTORY") && !call.contains("O_PATH"));
+    // The last path is the file that was opened, whatever it was called.
+    let opened = |call: &&String| {
+        let path = call.rsplit_once('<').map_or("", |(_, path)| path);
+        places.iter().any(|place| path.starts_with(place))
+    };
+    files.filter(opened).cloned().collect()
+}
+
+/// Calls that change a file or directory, whatever it is.
+fn changes(calls: &[String]) -> Vec<String> {
+    const CHANGING: [&str; 14] = [
+        "creat",
+        "mkdir",
+        "rmdir",
+        "rename",
+        "unlink",
+        "link",
+        "symlink",
+        "mknod",
+        "truncate",
+        "ftruncate",
+        "chmod",
+        "fchmod",
+        "utime",
+        "copy_file_range",
+    ];
+    let changes = |call: &&String| {
+        let name = call.split('(').next().unwrap_or_default();
+        let written = (name.starts_with("write") || name.starts_with("pwrite"))
+            && call
+                .split_once('<')
+                .is_some_and(|(_, to)| to.starts_with('/') && !to.starts_with("/dev/"));
+        let opened = name.starts_with("open")
+            && ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"]
+                .iter()
+                .any(|flag| call.contains(flag))
+            && !call.contains("\"/dev/");
+        let named =
+            CHANGING.iter().any(|other| name.starts_with(other)) && !name.starts_with("readlink");
+        written || opened || named
+    };
+    calls.iter().filter(changes).cloned().collect()
+}
+
+#[test]
+fn a_sync_with_nothing_to_do_opens_no_file_of_a_tree_and_writes_nothing() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB, RISCV]));
+    let output = project.join(".sysroot");
+    let trees = ["bin", "lib"].map(|dir| format!("{}/", output.join(dir).display()));
+    let store = ["trees", "listings", "components", "recipes", "roots"]
+        .map(|dir| format!("{}/", sandbox.cache().join(dir).display()));
+    let places: Vec<&str> = trees.iter().chain(&store).map(String::as_str).collect();
+    // The first one reads and writes, so that we know what that looks like.
+    let first = file_calls(&sandbox, &project);
+    assert!(!reads(&first, &places).is_empty() && changes(&first).len() > 20);
+    let second = file_calls(&sandbox, &project);
+    assert_eq!(reads(&second, &places), [""; 0]);
+    assert_eq!(changes(&second), [""; 0]);
+    // What it does read is the project's own, and it does look at the trees.
+    let whole = [output.to_str().unwrap()];
+    assert_eq!(reads(&second, &whole).len(), 1, "the state");
+    let looked = second.iter().filter(|call| call.contains("libcore-a.rlib"));
+    assert!(looked.count() >= 3);
 }
 
 #[test]

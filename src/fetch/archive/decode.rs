@@ -19,8 +19,8 @@ const MAX_PADDING: u64 = 64 << 10;
 ///
 /// It remembers what the plain `Read` errors cannot carry: whether the file
 /// or its encoding is at fault, and how many zeros came last.
-pub(super) struct Decoder {
-    inner: Inner,
+pub(super) struct Decoder<'p> {
+    inner: Inner<'p>,
     format: Format,
     limit: u64,
     position: u64,
@@ -30,21 +30,26 @@ pub(super) struct Decoder {
     file_error: Rc<RefCell<Option<io::Error>>>,
 }
 
-enum Inner {
-    Xz(Box<XzDecoder<BufReader<Source>>>),
-    Gz(Box<GzDecoder<BufReader<Source>>>),
+enum Inner<'p> {
+    Xz(Box<XzDecoder<BufReader<Source<'p>>>>),
+    Gz(Box<GzDecoder<BufReader<Source<'p>>>>),
 }
 
 /// The compressed file, telling its own errors from the decoder's.
-struct Source {
+struct Source<'p> {
     file: File,
+    /// Told how many bytes were read.
+    progress: &'p dyn Fn(u64),
     error: Rc<RefCell<Option<io::Error>>>,
 }
 
-impl Read for Source {
+impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.file.read(buffer) {
-            Ok(n) => Ok(n),
+            Ok(n) => {
+                (self.progress)(n as u64);
+                Ok(n)
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => {
                 let kind = error.kind();
@@ -55,12 +60,18 @@ impl Read for Source {
     }
 }
 
-impl Decoder {
-    pub(super) fn new(file: File, format: Format, limits: &Limits) -> Result<Self, ArchiveError> {
+impl<'p> Decoder<'p> {
+    pub(super) fn new(
+        file: File,
+        format: Format,
+        limits: &Limits,
+        progress: &'p dyn Fn(u64),
+    ) -> Result<Self, ArchiveError> {
         crate::sys::decoding("archive");
         let file_error = Rc::default();
         let source = Source {
             file,
+            progress,
             error: Rc::clone(&file_error),
         };
         let source = BufReader::with_capacity(256 << 10, source);
@@ -154,7 +165,7 @@ impl Decoder {
     }
 }
 
-impl Read for Decoder {
+impl Read for Decoder<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = match &mut self.inner {
             Inner::Xz(decoder) => decoder.read(buffer)?,

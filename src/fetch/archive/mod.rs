@@ -60,7 +60,8 @@ impl Default for Limits {
 /// that nobody else writes to, and lists them.
 ///
 /// `archive` is read from its current position to its end; it must be the
-/// handle whose bytes were hashed. Files are created read-only; nothing is
+/// handle whose bytes were hashed; `progress` is told how many of them were
+/// just read. Files are created read-only; nothing is
 /// flushed to the disk.
 pub fn unpack(
     archive: File,
@@ -68,8 +69,9 @@ pub fn unpack(
     component: &ComponentId,
     into: &Path,
     limits: &Limits,
+    progress: &dyn Fn(u64),
 ) -> Result<Listing, ArchiveError> {
-    let mut decoder = decode::Decoder::new(archive, format, limits)?;
+    let mut decoder = decode::Decoder::new(archive, format, limits, progress)?;
     let (walked, files) = writers::with_writers(into, limits.writers, |writers| {
         walk::walk(&mut decoder, component, limits, writers)
     })?;

@@ -48,11 +48,11 @@ struct Walk<'a> {
     found: Walked,
 }
 
-type Tar<'a> = tar::Archive<&'a mut Decoder>;
+type Tar<'a, 'p> = tar::Archive<&'a mut Decoder<'p>>;
 
 /// Reads the whole tar, and hands the component's files to the writers.
 pub(super) fn walk(
-    decoder: &mut Decoder,
+    decoder: &mut Decoder<'_>,
     component: &ComponentId,
     limits: &Limits,
     writers: &mut Writers<'_>,
@@ -100,7 +100,11 @@ impl From<io::Error> for Stop {
 
 impl Walk<'_> {
     /// Returns where the last entry ended.
-    fn entries(&mut self, archive: &mut Tar<'_>, writers: &mut Writers<'_>) -> Result<u64, Stop> {
+    fn entries(
+        &mut self,
+        archive: &mut Tar<'_, '_>,
+        writers: &mut Writers<'_>,
+    ) -> Result<u64, Stop> {
         let mut end = 0;
         // Raw: extended headers come as what they are, and none changes the
         // meaning of another one behind our back.

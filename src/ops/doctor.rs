@@ -1,0 +1,277 @@
+//! `doctor`: whether this machine has what the other verbs need, and what to
+//! do where it has not.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::failures::whole;
+use super::{Context, OpsError, system};
+use crate::build::PROGRAM_PATH;
+use crate::events::Silent;
+use crate::fetch::{DistServer, Mirrors, Options};
+use crate::store::{Staging, Store};
+use crate::sys::{fs, process, space};
+use crate::types::Diagnostic;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// Something is missing that not everybody needs.
+    Note,
+    /// Something does not work.
+    Bad,
+}
+
+impl Verdict {
+    /// The verdict in one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Note => "note",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// One check.
+#[derive(Clone, Debug)]
+pub struct Checkup {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+impl Checkup {
+    /// All is well.
+    pub fn good(check: &'static str, found: impl Into<String>) -> Self {
+        let (verdict, found, remedy) = (Verdict::Good, found.into(), None);
+        Self {
+            check,
+            verdict,
+            found,
+            remedy,
+        }
+    }
+
+    /// Something went wrong, and the error says what to do.
+    pub fn failed(check: &'static str, error: &dyn Diagnostic) -> Self {
+        let mut found = error.to_string();
+        let mut cause = error.source();
+        while let Some(e) = cause {
+            found = format!("{found}: {e}");
+            cause = e.source();
+        }
+        Self {
+            check,
+            verdict: Verdict::Bad,
+            found,
+            remedy: error.hint(),
+        }
+    }
+
+    fn other(check: &'static str, verdict: Verdict, found: String, remedy: &str) -> Self {
+        let remedy = Some(remedy.to_owned());
+        Self {
+            check,
+            verdict,
+            found,
+            remedy,
+        }
+    }
+
+    fn note(check: &'static str, found: impl Into<String>, remedy: &str) -> Self {
+        Self::other(check, Verdict::Note, found.into(), remedy)
+    }
+
+    fn bad(check: &'static str, found: impl Into<String>, remedy: &str) -> Self {
+        Self::other(check, Verdict::Bad, found.into(), remedy)
+    }
+}
+
+/// Less room than this is not enough for one toolchain, in bytes.
+const ROOM_FOR_ONE: u64 = 2 << 30;
+/// Less room than this is soon used up, in bytes.
+const ROOM_FOR_SOME: u64 = 8 << 30;
+/// How long a program may take to tell its version.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks at everything; makes the cache directory if there is none. `project`
+/// is where an output would be.
+pub fn doctor(cx: &Context<'_>, project: &Path) -> Vec<Checkup> {
+    let mut found = Vec::new();
+    match cx.store() {
+        Ok(store) => {
+            let place = cx.settings.cache.display();
+            found.push(Checkup::good("cache", format!("`{place}` can be used")));
+            match store.stage() {
+                Ok(staging) => found.extend(file_system(cx, &store, &staging, project)),
+                Err(e) => found.push(Checkup::failed("cache", &e)),
+            }
+        }
+        Err(e) => found.push(Checkup::failed("cache", &e)),
+    }
+    found.extend(servers(cx));
+    found.push(program(
+        cx,
+        "cargo",
+        "install one, or use `sysroot run -- cargo ...`, which brings the project's own",
+    ));
+    found.push(program(
+        cx,
+        "rustup",
+        "nothing needs it but `sysroot link`; otherwise leave it",
+    ));
+    found.push(compiler());
+    found
+}
+
+fn file_system(cx: &Context<'_>, store: &Store, staging: &Staging, project: &Path) -> Vec<Checkup> {
+    let remedy = "put the cache on a local file system: SYSROOT_CACHE_DIR";
+    let file = staging.path().join("file");
+    let locks = fs::write_new(&file, b"doctor")
+        .and_then(|handle| fs::try_lock(&handle, &file))
+        .map(|_| Checkup::good("locks", "processes can wait for each other"));
+    let locks = locks.unwrap_or_else(|e| {
+        let text = format!("{e}: {}; processes may do the same work at once", e.source);
+        Checkup::note("locks", text, remedy)
+    });
+    let clones = fs::reflink(&file, &staging.path().join("clone"));
+    let apart = space::is_shared(store.layout().root(), project) == Some(false);
+    let links = match clones {
+        Ok(true) if !apart => Checkup::good("reflink", "files of the cache take no room twice"),
+        Ok(true) => Checkup::note(
+            "reflink",
+            "cache and project are on two file systems, so files are copied",
+            "put both on one file system to save room and time",
+        ),
+        Ok(false) => Checkup::note(
+            "reflink",
+            "the cache's file system has none, so files are copied",
+            "use Btrfs or XFS, or see SYSROOT_LINK_MODE=hardlink",
+        ),
+        Err(e) => Checkup::failed("reflink", &e),
+    };
+    vec![locks, links, room(&cx.settings.cache)]
+}
+
+fn room(cache: &Path) -> Checkup {
+    let remedy = "`sysroot cache gc` removes what no project uses; SYSROOT_CACHE_DIR names \
+                  another place";
+    let Some(free) = space::free(cache) else {
+        return Checkup::note("space", "it cannot be told how much is free", remedy);
+    };
+    let tenths = free / (1 << 30) * 10 + free % (1 << 30) * 10 / (1 << 30);
+    let text = format!("{}.{} GiB are free for the cache", tenths / 10, tenths % 10);
+    match free {
+        free if free < ROOM_FOR_ONE => Checkup::bad("space", text, remedy),
+        free if free < ROOM_FOR_SOME => Checkup::note("space", text, remedy),
+        _ => Checkup::good("space", text),
+    }
+}
+
+/// Asks each server for a small file that it need not have. One that cannot
+/// be reached is bad if no other one can.
+fn servers(cx: &Context<'_>) -> Vec<Checkup> {
+    let check = "dist server";
+    let mut found: Vec<Checkup> = Vec::new();
+    for text in &cx.settings.dist_servers {
+        found.push(match DistServer::parse(text) {
+            Err(e) => Checkup::failed(check, &e),
+            Ok(server) if server.is_file() => {
+                let shown = server.to_string();
+                let dir = Path::new(shown.trim_start_matches("file://"));
+                if dir.is_dir() {
+                    Checkup::good(check, format!("`{shown}` is a directory"))
+                } else {
+                    let remedy = "mount it, or name another one in SYSROOT_DIST_SERVER";
+                    Checkup::bad(check, format!("`{shown}` is no directory"), remedy)
+                }
+            }
+            Ok(server) if cx.settings.offline => {
+                let text = format!("`{server}` was not asked: the network is off");
+                Checkup::note(check, text, "run `sysroot doctor` without --offline")
+            }
+            Ok(server) => {
+                let shown = server.to_string();
+                match reach(cx, server) {
+                    Ok(()) => Checkup::good(check, format!("`{shown}` answers")),
+                    Err(e) => Checkup::failed(check, &e),
+                }
+            }
+        });
+    }
+    if found.iter().any(|checkup| checkup.verdict == Verdict::Good) {
+        for checkup in &mut found {
+            if checkup.verdict == Verdict::Bad {
+                checkup.verdict = Verdict::Note;
+            }
+        }
+    }
+    found
+}
+
+fn reach(cx: &Context<'_>, server: DistServer) -> Result<(), OpsError> {
+    let options = Options {
+        attempts: 1,
+        connect_timeout: Duration::from_secs(5),
+        first_byte_timeout: Duration::from_secs(10),
+        cancel: cx.cancel.clone(),
+        proxies: cx.settings.proxy.clone(),
+        ..Options::default()
+    };
+    let mirrors = Mirrors::new(vec![server], &options, &Silent)?;
+    let path = "dist/channel-rust-stable.toml".parse();
+    mirrors.signature(0, &path.map_err(OpsError::ServerPath)?)?;
+    Ok(())
+}
+
+/// A program that is found on PATH and tells its version.
+fn program(cx: &Context<'_>, name: &'static str, remedy: &str) -> Checkup {
+    let Some(path) = system::on_path(cx, name) else {
+        return Checkup::note(name, "it is not on PATH", remedy);
+    };
+    let said = process::ask(
+        process::inherited(path.as_os_str()).arg("--version"),
+        PATIENCE,
+    );
+    match said {
+        Ok(said) if said.status.success() => {
+            let version = said.stdout.lines().next().unwrap_or_default().to_owned();
+            Checkup::good(name, format!("{version} (`{}`)", path.display()))
+        }
+        Ok(said) => {
+            let text = said.stderr.lines().next().unwrap_or_default();
+            let text = format!(
+                "`{}` does not work: {}",
+                path.display(),
+                text.escape_debug()
+            );
+            Checkup::note(name, text, remedy)
+        }
+        Err(source) => {
+            let program = path.display().to_string();
+            Checkup::note(name, whole(&OpsError::Run { program, source }), remedy)
+        }
+    }
+}
+
+/// The linker of the library's build scripts, where builds look for it.
+fn compiler() -> Checkup {
+    let mut dirs = PROGRAM_PATH.split(':').map(Path::new);
+    match dirs.find(|dir| dir.join("cc").is_file()) {
+        Some(dir) => Checkup::good("cc", format!("`{}`", dir.join("cc").display())),
+        None => Checkup::note(
+            "cc",
+            format!("there is none in {PROGRAM_PATH}"),
+            "install a C compiler (Debian: gcc) if a target is compiled: the library has build \
+             scripts",
+        ),
+    }
+}

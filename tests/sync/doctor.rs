@@ -1,0 +1,122 @@
+//! `doctor`: each thing that can be wrong is found, with what to do about it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::served;
+use crate::support::sandbox::{Said, Sandbox};
+
+fn doctor(sandbox: &Sandbox) -> Said {
+    sandbox.run(&sandbox.path("home"), &["doctor"])
+}
+
+/// The verdict of a check, and its text with the remedy.
+#[track_caller]
+fn verdict(sandbox: &Sandbox, check: &str) -> (String, String) {
+    let said = sandbox.run(&sandbox.path("home"), &["doctor", "--json"]);
+    let object = said.json();
+    assert_eq!(object["ok"].as_bool().unwrap(), said.code == 0, "{object}");
+    let all = object["checks"].as_array().unwrap();
+    let one = all.iter().find(|one| one["check"] == check);
+    let one = one.unwrap_or_else(|| panic!("no {check} in {object}"));
+    let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    (
+        text("verdict"),
+        format!("{} {}", text("found"), text("remedy")),
+    )
+}
+
+#[test]
+fn a_good_machine_has_nothing_bad() {
+    let (sandbox, server) = served();
+    let said = doctor(&sandbox).exits(0);
+    for line in [
+        "good  configuration: ",
+        "good  cache: ",
+        "good  locks: ",
+        &format!("good  dist server: `{}` answers", server.url()),
+        "good  cargo: cargo ",
+        "good  cc: ",
+        "  space: ",
+    ] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    // Nothing is left of what was tried.
+    assert_eq!(
+        fs::read_dir(sandbox.cache().join("tmp")).unwrap().count(),
+        0
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_a_remedy() {
+    let (mut sandbox, server) = served();
+    let url = server.url();
+    drop(server);
+    sandbox.set("SYSROOT_DIST_SERVER", "file:///no/such/mirror");
+    let (word, text) = verdict(&sandbox, "dist server");
+    assert!(
+        word == "bad" && text.contains("SYSROOT_DIST_SERVER"),
+        "{word} {text}"
+    );
+    sandbox.set("SYSROOT_DIST_SERVER", &url);
+    let (word, text) = verdict(&sandbox, "dist server");
+    assert!(
+        word == "bad" && text.contains("check the network"),
+        "{word} {text}"
+    );
+    // Nobody is asked when the network is off.
+    sandbox.set("SYSROOT_OFFLINE", "1");
+    let (word, _) = verdict(&sandbox, "dist server");
+    assert_eq!(word, "note");
+    sandbox.set("PATH", "/nonexistent");
+    for program in ["cargo", "rustup"] {
+        let (word, text) = verdict(&sandbox, program);
+        assert!(
+            word == "note" && text.contains("not on PATH"),
+            "{word} {text}"
+        );
+    }
+    // A cache that others may write to.
+    let cache = sandbox.path("cache");
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    let (word, text) = verdict(&sandbox, "cache");
+    assert!(word == "bad" && text.contains("chmod"), "{word} {text}");
+    // Not even the settings can be read.
+    let config = sandbox.path("config.toml");
+    fs::write(&config, "[cahce]\n").unwrap();
+    sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
+    let (word, text) = verdict(&sandbox, "configuration");
+    assert!(
+        word == "bad" && text.contains("unknown key `cahce`"),
+        "{word} {text}"
+    );
+}
+
+#[test]
+fn of_two_servers_one_is_enough() {
+    let (mut sandbox, server) = served();
+    let config = sandbox.path("config.toml");
+    let servers = [server.url(), "http://127.0.0.1:9".to_owned()];
+    fs::write(&config, format!("[dist]\nservers = {servers:?}\n")).unwrap();
+    sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
+    sandbox.env.remove("SYSROOT_DIST_SERVER");
+    let said = doctor(&sandbox).exits(0);
+    said.mentions("note  dist server: cannot fetch");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let (sandbox, _server) = served();
+    let home = sandbox.path("home");
+    let page = |words: &[&str]| sandbox.run(&home, &[&["man"], words].concat());
+    let whole = page(&[]).exits(0);
+    assert!(whole.out.contains(".TH sysroot 1"), "{}", whole.out);
+    whole.mentions("sysroot\\-sync").mentions("Exit codes");
+    let sync = page(&["sync"]).exits(0);
+    sync.mentions(".TH sysroot-sync 1").mentions("dry\\-run");
+    page(&["cache", "gc"])
+        .exits(0)
+        .mentions(".TH sysroot-cache-gc 1");
+    page(&["snyc"]).exits(2).mentions("did you mean `sync`?");
+}
