@@ -29,8 +29,8 @@ pub fn up_to_date(
     let begun = Instant::now();
     // What was found right may have been found so before a signature was
     // required, or with another key; the bytes of the files do not tell.
-    let proved = cx.settings.config.dist.signature == SignaturePolicy::Require;
-    if options.targets.is_some() || proved {
+    let must_be_proved = cx.settings.config.dist.signature == SignaturePolicy::Require;
+    if options.targets.is_some() || must_be_proved {
         return None;
     }
     let file = cx.state_file(&files.output)?;

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use sysroot::manifest::{SpecError, check_spec};
+
 use super::system;
 
 /// A library that leaves a mark as soon as it is loaded.
-fn marking(dir: &Path, mark: &Path) -> String {
+fn marking(dir: &Path, mark: &str) -> String {
     let source = dir.join("mark.rs");
     let text = format!(
         "extern \"C\" fn mark() {{ let _ = std::fs::write({mark:?}, \"loaded\"); }}\n\
@@ -32,7 +34,7 @@ fn case_153_the_library_that_a_spec_names_as_code_generator_is_never_loaded() {
                 spec = \"x86_64-quickstart.json\"\ncrates = [\"core\"]\n";
     let project = sandbox.project("p", text);
     let mark = sandbox.path("loaded");
-    let library = marking(&project, &mark);
+    let library = marking(&project, mark.to_str().unwrap());
     let example = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/examples/quickstart/targets/x86_64-quickstart.json"
@@ -63,4 +65,35 @@ fn case_153_the_library_that_a_spec_names_as_code_generator_is_never_loaded() {
         assert!(!mark.exists(), "{command:?}");
     }
     assert!(!project.join("sysroot.lock").exists());
+}
+
+/// What the machine's compiler prints about target specs.
+fn printed(what: &str) -> serde_json::Value {
+    let output = Command::new("/usr/bin/rustc")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["-Zunstable-options", "--print", what])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn case_153_every_spec_that_the_compiler_prints_is_accepted_and_each_key_decided_on() {
+    let specs = printed("all-target-specs-json");
+    let specs = specs.as_object().unwrap();
+    assert!(specs.len() > 200, "{}", specs.len());
+    for (name, spec) in specs {
+        check_spec(spec.to_string().as_bytes(), Path::new(name)).unwrap();
+    }
+    let schema = printed("target-spec-json-schema");
+    let keys = schema["properties"].as_object().unwrap();
+    assert!(keys.len() > 100, "{}", keys.len());
+    for key in keys.keys() {
+        let spec = format!("{{ {key:?}: null }}");
+        match check_spec(spec.as_bytes(), Path::new("a.json")) {
+            Err(SpecError::Refused { .. }) => assert_eq!(key, "default-codegen-backend"),
+            result => drop(result.unwrap()),
+        }
+    }
 }
