@@ -9,4 +9,4 @@ mod sbom;
 mod statement;
 
 pub use sbom::{RegistryCrate, sbom};
-pub use statement::{PREDICATE_TYPE, STATEMENT_TYPE, accept, statement};
+pub use statement::{PREDICATE_TYPE, STATEMENT_TYPE, accept, statement, with_files};

@@ -2,7 +2,7 @@
 //!
 //! | Component                | Type        | Hashes                                      |
 //! |--------------------------|-------------|---------------------------------------------|
-//! | each locked archive      | application, library | SHA-256 of each format, also at its reference |
+//! | each locked archive      | application, library | none: SHA-256 of each format is at the format's reference, because the two are two files |
 //! | the system's toolchain   | application, library | none: what the lock has are properties |
 //! | each compiled target on each host | library | none: key and pin are properties, because a pin is the digest of a listing, not of a file |
 //! | registry crates of `std` | library     | SHA-256, from the library's own `Cargo.lock` |
@@ -161,7 +161,6 @@ impl<'a> Parts<'a> {
         } else {
             "application"
         };
-        let hashes: Vec<Value> = formats().map(|a| sha256(&a.sha256)).collect();
         let links: Vec<Value> = formats().map(distribution).collect();
         let component = json!({
             "type": kind,
@@ -170,7 +169,6 @@ impl<'a> Parts<'a> {
             "version": version,
             "purl": purl,
             "licenses": licence(name),
-            "hashes": hashes,
             "externalReferences": links,
             "properties": properties(&details),
         });

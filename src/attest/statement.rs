@@ -2,25 +2,36 @@
 //!
 //! ```text
 //! _type          https://in-toto.io/Statement/v1
-//! subject        the tree: target's name, BLAKE3 of its listing in lower-case hexadecimal digits
-//! predicateType  urn:sysroot:compiled-tree:v1
+//! subject        the tree, by the target's name; and each of its files, where they are at hand
+//! predicateType  https://sysroot.invalid/compiled-tree/v1
 //! predicate      recipe in full, its key, the compiler, the builder
 //! ```
 //!
-//! The predicate's type is a name, not an address: nothing is to be found
-//! there. Its number rises when a reader of the old form would misread the
-//! new one; keys may be added without that.
+//! | Digest of a subject | Of | What it is |
+//! |---|---|---|
+//! | `sysrootTreeV1` | the tree | BLAKE3 of its listing (`sysroot-tree-v1`); a name of ours, beside in-toto's |
+//! | `dirHash` | the tree | in-toto's own for directories: SHA-256 over a line `<sha256>  <path>` for each file |
+//! | `sha256` | a file | of its content |
+//!
+//! All are lower-case hexadecimal digits. The last two need the files, so a
+//! statement that is made from the lock alone has the first one only.
+//!
+//! The predicate's type is a name, not an address: `.invalid` belongs to
+//! nobody, so nothing is or will be found there. Its number rises when a reader
+//! of the old form would misread the new one; keys may be added without that.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::lock::{Lock, LockedToolchain};
 use crate::recipe::{BuildOptions, Inputs, RECIPE_VERSION, Recipe};
-use crate::types::{CrateSet, TreeDigest, Triple};
+use crate::types::{CrateSet, RelPath, Sha256, TreeDigest, Triple};
 
 /// The type of the outer form.
 pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The type of what is stated.
-pub const PREDICATE_TYPE: &str = "urn:sysroot:compiled-tree:v1";
+pub const PREDICATE_TYPE: &str = "https://sysroot.invalid/compiled-tree/v1";
 
 /// States what `tree` was compiled from. `builder` is the version of the
 /// sysroot that compiled it, where that is known.
@@ -46,10 +57,30 @@ pub fn statement(
     }
     Some(json!({
         "_type": STATEMENT_TYPE,
-        "subject": [{ "name": target, "digest": { "blake3": tree.to_hex() } }],
+        "subject": [{ "name": target, "digest": { "sysrootTreeV1": tree.to_hex() } }],
         "predicateType": PREDICATE_TYPE,
         "predicate": predicate,
     }))
+}
+
+/// Adds the files of the tree to a statement's subjects, in the order of their
+/// paths, and their `dirHash` to the tree.
+#[must_use]
+pub fn with_files(mut statement: Value, files: &BTreeMap<RelPath, Sha256>) -> Value {
+    let mut lines = String::new();
+    let mut subjects = Vec::new();
+    for (path, sha256) in files {
+        lines.push_str(&format!("{}  {path}\n", sha256.to_hex()));
+        subjects.push(json!({ "name": path.as_str(), "digest": { "sha256": sha256.to_hex() } }));
+    }
+    let whole = Sha256::of(lines.as_bytes()).to_hex();
+    if let Some(tree) = statement.pointer_mut("/subject/0/digest") {
+        tree["dirHash"] = whole.into();
+    }
+    if let Some(all) = statement["subject"].as_array_mut() {
+        all.extend(subjects);
+    }
+    statement
 }
 
 /// Reads a statement that was kept, and accepts it if it says what `derived`

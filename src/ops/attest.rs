@@ -1,6 +1,7 @@
 //! `attest` and `sbom`: what the lock brings in, for others to read. Offline,
 //! and nothing is written.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -11,10 +12,11 @@ use crate::attest::{self, RegistryCrate};
 use crate::build::std_crates;
 use crate::events::Event;
 use crate::lock::{Lock, LockedSource, LockedToolchain};
+use crate::materialize::{MaterializeError, PlaceError};
 use crate::plan::{PlanError, check_selection};
 use crate::store::{Known, Store};
 use crate::sys::fs;
-use crate::types::{CrateSet, Triple};
+use crate::types::{CrateSet, FileDigest, RelPath, Sha256, TreeDigest, Triple};
 
 /// Where the library's sources are, in the tree of `rust-src`.
 const LIBRARY: &str = "lib/rustlib/src/rust/library";
@@ -59,10 +61,55 @@ pub fn attest(
     };
     let tree = build.pin.or_else(stored).ok_or_else(not_built)?;
     let derived = attest::statement(&lock, target, &host, tree, None).ok_or_else(not_built)?;
-    let kept = store.and_then(|store| store.statement(build.key));
-    Ok(kept
+    let kept = store.as_ref().and_then(|store| store.statement(build.key));
+    let statement = kept
         .and_then(|text| attest::accept(&text, &derived))
-        .unwrap_or(derived))
+        .unwrap_or(derived);
+    Ok(match store.map(|store| files(cx, &store, tree)) {
+        Some(Ok(Some(files))) => attest::with_files(statement, &files),
+        Some(Err(e @ OpsError::Cancelled(_))) => return Err(e),
+        Some(Err(e)) => {
+            let text = format!("the statement does not name the tree's files: {e}");
+            cx.observer.event(Event::Warning(text));
+            statement
+        }
+        Some(Ok(None)) | None => statement,
+    })
+}
+
+/// SHA-256 of each file of a stored tree, read through the digest that the
+/// tree's listing has of it; `None` if the store does not have the tree.
+fn files(
+    cx: &Context<'_>,
+    store: &Store,
+    tree: TreeDigest,
+) -> Result<Option<BTreeMap<RelPath, Sha256>>, OpsError> {
+    // No collector takes away what is being read.
+    let _using = store.look();
+    let root = store.tree_path(tree);
+    if fs::metadata_if_exists(&root)?.is_none() {
+        return Ok(None);
+    }
+    let mut files = BTreeMap::new();
+    for entry in store.listing(tree)?.entries() {
+        cx.cancel.check()?;
+        let path = entry.path.below(&root);
+        let bytes = fs::read(&path, entry.size)?;
+        let found = FileDigest::of(&bytes);
+        if found != entry.digest {
+            let damaged = MaterializeError::Damaged {
+                path: entry.path.clone(),
+                tree,
+                source: PlaceError::Differs {
+                    expected: entry.digest,
+                    found: found.to_string(),
+                },
+            };
+            return Err(damaged.into());
+        }
+        files.insert(entry.path.clone(), Sha256::of(&bytes));
+    }
+    Ok(Some(files))
 }
 
 /// A CycloneDX document of everything the lock brings in.

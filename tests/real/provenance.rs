@@ -5,7 +5,8 @@ use std::fs;
 use super::HOST;
 use super::fake::{Fake, manifest, pins};
 use crate::support::cyclonedx::{is_cyclonedx, named};
-use crate::support::sandbox::Sandbox;
+use crate::support::intoto::is_statement;
+use crate::support::sandbox::{Sandbox, snapshot};
 
 const THUMB: &str = "thumbv7m-none-eabi";
 
@@ -30,12 +31,42 @@ fn attest_states_what_a_tree_was_compiled_from() {
         .exits(0);
     let statement = said.json();
     let pin = pins(&project).remove(0);
-    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
-    assert_eq!(statement["predicateType"], "urn:sysroot:compiled-tree:v1");
-    let subject = serde_json::json!([
-        { "name": THUMB, "digest": { "blake3": pin.trim_start_matches("blake3:") } }
-    ]);
-    assert_eq!(statement["subject"], subject);
+    is_statement(&statement);
+    let (tree, files) = statement["subject"]
+        .as_array()
+        .unwrap()
+        .split_first()
+        .unwrap();
+    assert_eq!(tree["name"], THUMB);
+    assert_eq!(
+        tree["digest"]["sysrootTreeV1"],
+        pin.trim_start_matches("blake3:")
+    );
+    // Each file as another program hashes it, and all of them as in-toto says.
+    let stored = sandbox
+        .cache()
+        .join("trees")
+        .join(pin.trim_start_matches("blake3:"));
+    let script = "find . -type f | sed 's|^./||' | LC_ALL=C sort | xargs sha256sum";
+    let sums = |script: &str| {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", script]).current_dir(&stored);
+        crate::support::sandbox::said(&mut shell).exits(0).out
+    };
+    let named: String = files
+        .iter()
+        .map(|file| {
+            let (name, sha256) = (file["name"].as_str().unwrap(), &file["digest"]["sha256"]);
+            format!("{}  {name}\n", sha256.as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(named, sums(script));
+    assert!(named.contains("libcore-"), "{named}");
+    let whole = sums(&format!("{script} | sha256sum"));
+    assert!(
+        whole.starts_with(tree["digest"]["dirHash"].as_str().unwrap()),
+        "{whole}"
+    );
     let predicate = &statement["predicate"];
     assert_eq!(predicate["listing"], pin);
     let lock = fs::read_to_string(project.join("sysroot.lock")).unwrap();
@@ -92,9 +123,26 @@ fn attest_believes_no_record_that_says_something_else() {
         assert_eq!(said.json(), derived, "{bad}");
         said.mentions("made from the lock");
     }
+    // What is damaged in the store is not vouched for.
+    let mut bare = derived.clone();
+    bare["subject"].as_array_mut().unwrap().truncate(1);
+    let digest = bare["subject"][0]["digest"].as_object_mut().unwrap();
+    digest.remove("dirHash").unwrap();
+    is_statement(&bare);
+    let trees = fs::read_dir(sandbox.cache().join("trees")).unwrap();
+    let tree = trees.map(|tree| tree.unwrap().path()).next().unwrap();
+    let mut libraries = snapshot(&tree).into_keys();
+    let library = tree.join(libraries.find(|name| name.contains("libcore-")).unwrap());
+    let whole = fs::read(&library).unwrap();
+    fs::remove_file(&library).unwrap();
+    fs::write(&library, [b"x", &whole[1..]].concat()).unwrap();
+    let said = sandbox.run(&project, &attest).exits(0);
+    assert_eq!(said.json(), bare);
+    said.mentions("does not name the tree's files")
+        .mentions("damaged");
     // The pin alone is enough, on any machine that has the lock.
     fs::remove_dir_all(sandbox.cache()).unwrap();
-    assert_eq!(sandbox.run(&project, &attest).exits(0).json(), derived);
+    assert_eq!(sandbox.run(&project, &attest).exits(0).json(), bare);
     let said = sandbox.run(
         &project,
         &["attest", THUMB, "--host", "aarch64-unknown-linux-gnu"],

@@ -99,6 +99,8 @@ fn component<'d>(one: &'d Value, references: &mut BTreeSet<&'d str>) {
         }
     };
     hashes(one);
+    // Two hashes of one kind are of two files, and would be of neither.
+    assert!(list(one, "hashes").len() <= 1, "{one}");
     for link in one["externalReferences"].as_array().into_iter().flatten() {
         assert_eq!(link["type"], "distribution");
         assert!(link["url"].is_string());

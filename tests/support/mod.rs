@@ -6,6 +6,7 @@ pub(crate) mod compiler;
 pub(crate) mod cyclonedx;
 pub(crate) mod dist;
 pub(crate) mod fake;
+pub(crate) mod intoto;
 pub(crate) mod pack;
 pub(crate) mod rustup;
 pub(crate) mod sandbox;

@@ -165,7 +165,7 @@ fn ci_a_planted_hash_beside_the_untouched_signature_is_refused_by_the_step_that_
         let table = text.find(&format!("[archives.rustc.{HOST}]")).unwrap();
         let at = table + text[table..].find("sha256:").unwrap() + 7;
         let planted = text[..at].to_owned() + &"5".repeat(64) + &text[at + 64..];
-        fs::write(&path, planted).unwrap();
+        fs::write(&path, &planted).unwrap();
         let steps = commands(&recipe(file), job);
         // What the page says that the first step does not prove.
         shell(&sandbox, &good, &steps[0]).exits(0);
@@ -173,6 +173,23 @@ fn ci_a_planted_hash_beside_the_untouched_signature_is_refused_by_the_step_that_
         for value in [&text[at..at + 64], &"5".repeat(64)] {
             assert!(said.out.contains(value), "{}", said.out);
         }
+        // A server that tells the same lie cannot sign it.
+        let manifest = super::signature::asc(&sandbox).with_extension("");
+        let honest = fs::read_to_string(&manifest).unwrap();
+        let lie = honest.replace(&text[at..at + 64], &"5".repeat(64));
+        assert_ne!(lie, honest);
+        let publish = |text: &str| {
+            let hash = sysroot::types::Sha256::of(text.as_bytes()).to_hex();
+            fs::write(&manifest, text).unwrap();
+            let beside = manifest.with_extension("toml.sha256");
+            let name = manifest.file_name().unwrap().to_str().unwrap();
+            fs::write(beside, format!("{hash}  {name}\n")).unwrap();
+        };
+        publish(&lie);
+        shell(&sandbox, &good, &steps[1])
+            .exits(6)
+            .mentions("signature");
+        publish(&honest);
         // No signature where one is required, though the hashes are upstream's.
         fs::write(&path, &text).unwrap();
         fs::remove_file(super::signature::asc(&sandbox)).unwrap();

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{HOST, THUMB, manifest, served};
 use crate::support::cyclonedx::{is_cyclonedx, named};
+use crate::support::intoto::is_statement;
 
 #[test]
 fn a_dated_toolchain_is_told_with_every_archive_and_its_hashes() {
@@ -25,11 +26,18 @@ fn a_dated_toolchain_is_told_with_every_archive_and_its_hashes() {
         .map(|(_, hash)| hash.trim_end_matches('"'))
         .collect();
     let all = document["components"].as_array().unwrap();
-    let hashes = all
+    // Each hash stands at the one file that it is of.
+    assert!(all.iter().all(|one| one.get("hashes").is_none()));
+    let links = all
         .iter()
-        .flat_map(|one| one["hashes"].as_array().into_iter().flatten());
-    let listed: BTreeSet<&str> = hashes
-        .map(|hash| hash["content"].as_str().unwrap())
+        .flat_map(|one| one["externalReferences"].as_array().into_iter().flatten());
+    let listed: BTreeSet<&str> = links
+        .map(|link| {
+            let [hash] = &link["hashes"].as_array().unwrap()[..] else {
+                panic!("{link}");
+            };
+            hash["content"].as_str().unwrap()
+        })
         .collect();
     assert_eq!(listed, locked);
     let rustc = named(&document, &format!("component/rustc-{HOST}"));
@@ -59,6 +67,12 @@ fn a_dated_toolchain_is_told_with_every_archive_and_its_hashes() {
     let pinned = lock.replace(key, &format!("{key}\npin = \"{pin}\""));
     fs::write(project.join("sysroot.lock"), pinned).unwrap();
     let statement = sandbox.run(&project, &["attest", THUMB]).exits(0).json();
+    is_statement(&statement);
+    assert_eq!(
+        statement["subject"].as_array().unwrap().len(),
+        1,
+        "there is no tree"
+    );
     assert_eq!(statement["predicate"]["listing"], pin);
     let inputs = &statement["predicate"]["recipe"]["inputs"];
     assert_eq!(inputs["kind"], "dist");
