@@ -1,22 +1,19 @@
 //! Single flight: of several processes that need the same object, one makes
 //! it and the others wait and say for what.
 
-use std::fs::File;
-
 use super::{Result, Store};
 use crate::events::{Cancel, Observer};
-use crate::sys::lock::{Wish, wait};
+use crate::sys::lock::{Lock, Wish, wait};
+use crate::sys::order::Rank;
 
 /// The right to make one object; released when dropped.
 #[derive(Debug)]
-pub struct KeyLock {
-    file: Option<File>,
-}
+pub struct KeyLock(Lock);
 
 impl KeyLock {
     /// Whether others are really kept out; not where there are no file locks.
     pub fn is_exclusive(&self) -> bool {
-        self.file.is_some()
+        self.0.is_exclusive()
     }
 }
 
@@ -37,9 +34,18 @@ impl Store {
             path: &path,
             what: name,
             doing,
+            rank: rank(name),
         };
         let open = |path: &_| self.open_lock_file(path);
-        let file = wait(wish, &open, observer, cancel)?;
-        Ok(KeyLock { file })
+        Ok(KeyLock(wait(wish, &open, observer, cancel)?))
+    }
+}
+
+/// Where the lock of an object stands in the order.
+fn rank(name: &str) -> Rank {
+    match name.split('-').next() {
+        Some("formats" | "recipe") => Rank::Work,
+        Some("component") => Rank::Archive,
+        _ => Rank::Move,
     }
 }

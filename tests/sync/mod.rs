@@ -27,6 +27,7 @@ mod rest;
 mod signals;
 mod signature;
 mod store;
+mod surroundings;
 mod update;
 mod verify;
 mod verify_formats;
