@@ -10,7 +10,7 @@ use super::cache::tell_strangers;
 use super::error::CliError;
 use super::terminal::{bytes, path_value};
 use crate::ops::{self, Evict, GcOptions, GcReport};
-use crate::store::{Doomed, Gone, LeftoverKind, Reason};
+use crate::store::{Doomed, GcPlan, Gone, LeftoverKind, Reason};
 use crate::types::Class;
 
 pub(super) fn gc(session: &Session<'_>, args: &GcArgs) -> Result<ExitCode, CliError> {
@@ -19,7 +19,9 @@ pub(super) fn gc(session: &Session<'_>, args: &GcArgs) -> Result<ExitCode, CliEr
         max_age: args.max_age.map(crate::config::Age::seconds),
         dry_run: args.dry_run,
     };
-    let report = ops::cache_gc(&session.cx, &options)?;
+    let report = ops::cache_gc(&session.cx, &options, &|plan| {
+        show(session, plan, args.dry_run)
+    })?;
     Ok(print(session, &report))
 }
 
@@ -28,15 +30,15 @@ pub(super) fn evict(session: &Session<'_>, args: &EvictArgs) -> Result<ExitCode,
         Some(name) => Evict::Named(name.clone()),
         None => Evict::AllUnused,
     };
-    let report = ops::cache_evict(&session.cx, &what, args.dry_run)?;
+    let report = ops::cache_evict(&session.cx, &what, args.dry_run, &|plan| {
+        show(session, plan, args.dry_run);
+    })?;
     Ok(print(session, &report))
 }
 
-/// Prints what was done; what could not be removed makes it a failure.
-fn print(session: &Session<'_>, report: &GcReport) -> ExitCode {
-    session.terminal.object(&object(report));
-    let plan = &report.plan;
-    let is_dry = report.swept.is_none();
+/// Prints what is going to be done, before it is: each entry if that is all that
+/// is done, or if more was asked for, and always the sum.
+fn show(session: &Session<'_>, plan: &GcPlan, is_dry: bool) {
     let mut lines = Vec::new();
     for (root, gone) in &plan.roots {
         let gone = gone_word(*gone);
@@ -70,28 +72,34 @@ fn print(session: &Session<'_>, report: &GcReport) -> ExitCode {
             .terminal
             .detail(&format!("project {project} keeps its trees: {why}"));
     }
-    tell_strangers(session, &report.strangers);
-    session.terminal.note(&summary(report));
-    let failures = report.swept.iter().map(|swept| swept.failures.len());
-    match failures.sum::<usize>() {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::from(Class::FileSystem.exit_code()),
-    }
-}
-
-fn summary(report: &GcReport) -> String {
-    let plan = &report.plan;
-    let (verb, trees, freed) = match &report.swept {
-        Some(swept) => ("removed", swept.trees, swept.bytes),
-        None => ("would remove", plan.trees.len(), plan.freed_bytes()),
-    };
-    format!(
-        "{verb} {trees} trees, {}; {} trees with {} stay, of which projects use {}",
-        bytes(freed),
+    let verb = if is_dry { "would remove" } else { "removing" };
+    session.terminal.note(&format!(
+        "{verb} {} trees and {} other things, {}; {} trees with {} stay, of which projects use {}",
+        plan.trees.len(),
+        plan.leftovers.len(),
+        bytes(plan.freed_bytes()),
         plan.kept,
         bytes(plan.kept_bytes),
         bytes(plan.used_bytes)
-    )
+    ));
+}
+
+/// Prints what was done; what could not be removed makes it a failure.
+fn print(session: &Session<'_>, report: &GcReport) -> ExitCode {
+    session.terminal.object(&object(report));
+    tell_strangers(session, &report.strangers);
+    let Some(swept) = &report.swept else {
+        return ExitCode::SUCCESS;
+    };
+    session.terminal.note(&format!(
+        "removed {} trees, {}",
+        swept.trees,
+        bytes(swept.bytes)
+    ));
+    match swept.failures.len() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(Class::FileSystem.exit_code()),
+    }
 }
 
 /// The object of `--json`.

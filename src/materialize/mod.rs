@@ -27,7 +27,8 @@ pub use state::{AreaState, STATE_FILE, State, StateFile};
 
 use crate::events::{Cancel, Cancelled, Observer};
 use crate::sys::fs::{self, FsError};
-use crate::sys::lock::{LockError, Wish, wait};
+use crate::sys::lock::{Lock, LockError, Wish, wait};
+use crate::sys::order::Rank;
 use crate::types::{Class, Diagnostic, Entry, Listing, RelPath, TreeDigest};
 
 /// The output could not be brought into its state.
@@ -93,7 +94,7 @@ pub type Result<T, E = MaterializeError> = std::result::Result<T, E>;
 const MARKER: &str = ".gitignore";
 const MARKER_TEXT: &str = "# Made by sysroot; run `sysroot sync`.\n*\n";
 /// The lock of those who change an output.
-const LOCK: &str = ".lock";
+const LOCK_FILE: &str = ".lock";
 /// The prefix of staging directories inside the output.
 const STAGE_PREFIX: &str = ".stage-";
 
@@ -101,7 +102,7 @@ const STAGE_PREFIX: &str = ".stage-";
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
-    _lock: Option<std::fs::File>,
+    _lock: Lock,
 }
 
 /// What an [`Output::apply`] did.
@@ -153,9 +154,10 @@ impl Output {
             Some(_) => return Err(MaterializeError::Foreign(path.to_owned())),
         }
         let wish = Wish {
-            path: &path.join(LOCK),
+            path: &path.join(LOCK_FILE),
             what: &path.display().to_string(),
             doing: "syncing it",
+            rank: Rank::Output,
         };
         let lock = wait(wish, &fs::open_or_create, observer, cancel)?;
         let output = Self {

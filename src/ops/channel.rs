@@ -216,7 +216,7 @@ fn keep(store: &Store, place: &Path, manifest: Sha256, bytes: &[u8]) -> Result<(
     }
     let mut kept = format!("{}\n", manifest.to_hex()).into_bytes();
     kept.extend_from_slice(bytes);
-    Ok(fs::replace(place, &kept)?)
+    Ok(fs::replace_stored(place, &kept)?)
 }
 
 /// Reads such a file: the hash in its first line, and what is behind it.

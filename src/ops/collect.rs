@@ -56,7 +56,13 @@ pub struct GcReport {
 ///
 /// Waits for running syncs and builds, because what they use is not known
 /// before their end.
-pub fn gc(cx: &Context<'_>, options: &GcOptions) -> Result<GcReport, OpsError> {
+///
+/// `show` is given the plan before anything is removed.
+pub fn gc(
+    cx: &Context<'_>,
+    options: &GcOptions,
+    show: &dyn Fn(&GcPlan),
+) -> Result<GcReport, OpsError> {
     let cache = &cx.settings.config.cache;
     let limits = Limits {
         max_age: options
@@ -66,10 +72,15 @@ pub fn gc(cx: &Context<'_>, options: &GcOptions) -> Result<GcReport, OpsError> {
         max_files: None,
         asked: None,
     };
-    collect(cx, &limits, options.dry_run)
+    collect(cx, &limits, options.dry_run, show)
 }
 
-fn collect(cx: &Context<'_>, limits: &Limits, dry_run: bool) -> Result<GcReport, OpsError> {
+fn collect(
+    cx: &Context<'_>,
+    limits: &Limits,
+    dry_run: bool,
+    show: &dyn Fn(&GcPlan),
+) -> Result<GcReport, OpsError> {
     let store = cx.store_to_read()?;
     if fs::metadata_if_exists(store.layout().root())?.is_none() {
         return Ok(GcReport::default());
@@ -77,8 +88,10 @@ fn collect(cx: &Context<'_>, limits: &Limits, dry_run: bool) -> Result<GcReport,
     let now = cx.settings.now;
     if dry_run {
         let survey = store.survey()?;
+        let plan = GcPlan::new(&survey, now, limits);
+        show(&plan);
         return Ok(GcReport {
-            plan: GcPlan::new(&survey, now, limits),
+            plan,
             swept: None,
             strangers: survey.strangers,
         });
@@ -86,6 +99,7 @@ fn collect(cx: &Context<'_>, limits: &Limits, dry_run: bool) -> Result<GcReport,
     let alone = store.wait_alone(WAIT.min(limit()), cx.observer, cx.cancel)?;
     let survey = store.survey()?;
     let plan = GcPlan::new(&survey, now, limits);
+    show(&plan);
     let swept = store.sweep(alone, &plan, now, cx.cancel)?;
     cx.cancel.check()?;
     for failure in &swept.failures {
@@ -100,7 +114,14 @@ fn collect(cx: &Context<'_>, limits: &Limits, dry_run: bool) -> Result<GcReport,
 
 /// Removes trees that somebody asks to be removed. A project whose tree goes
 /// keeps its output; its next sync that needs the tree makes it again.
-pub fn evict(cx: &Context<'_>, what: &Evict, dry_run: bool) -> Result<GcReport, OpsError> {
+///
+/// `show` is given the plan before anything is removed.
+pub fn evict(
+    cx: &Context<'_>,
+    what: &Evict,
+    dry_run: bool,
+    show: &dyn Fn(&GcPlan),
+) -> Result<GcReport, OpsError> {
     let mut limits = Limits {
         max_age: 0,
         max_size: None,
@@ -115,7 +136,7 @@ pub fn evict(cx: &Context<'_>, what: &Evict, dry_run: bool) -> Result<GcReport, 
         }
         limits.asked = Some(asked);
     }
-    collect(cx, &limits, dry_run)
+    collect(cx, &limits, dry_run, show)
 }
 
 /// The trees that a user means.

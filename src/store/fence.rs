@@ -16,6 +16,7 @@ use super::{Result, Store, StoreError};
 use crate::events::{Cancel, Event, Observer};
 use crate::sys::fs;
 use crate::sys::lock::{Patience, is_still_at, leave_note, limit, note};
+use crate::sys::order::{Held, Rank, enter};
 
 /// The lock's name below `locks/`. It is never removed.
 pub(super) const NAME: &str = "use";
@@ -26,6 +27,7 @@ const WHAT: &str = "the store";
 #[derive(Debug)]
 pub struct InUse {
     _file: Option<File>,
+    _held: Option<Held>,
 }
 
 /// The right to take things out of the store; given back when dropped.
@@ -52,14 +54,19 @@ impl Store {
     /// where there are none, and what vanishes from a cache that only others
     /// write to is noticed when it is read.
     pub fn begin_use(&self, observer: &dyn Observer, cancel: &Cancel) -> Result<InUse> {
+        let held = enter(Rank::Use);
+        let using = |file| InUse {
+            _file: file,
+            _held: Some(held),
+        };
         let mut patience = Patience::new(limit());
         let path = self.fence();
         loop {
             let Some(Opened { mut file, .. }) = self.open_fence(true)? else {
-                return Ok(InUse { _file: None });
+                return Ok(using(None));
             };
             let holder = match fs::try_lock_shared(&file, &path) {
-                Ok(true) if is_still_at(&file, &path) => return Ok(InUse { _file: Some(file) }),
+                Ok(true) if is_still_at(&file, &path) => return Ok(using(Some(file))),
                 // Removed between open and lock: once more, with the new one.
                 Ok(true) => "a cleaner".to_owned(),
                 Ok(false) => note(&mut file).unwrap_or("a process that collects garbage".into()),
@@ -72,7 +79,7 @@ impl Store {
                             e.source
                         )));
                     }
-                    return Ok(InUse { _file: None });
+                    return Ok(using(None));
                 }
             };
             patience.turn(WHAT, &|| holder.clone(), observer, cancel)?;
@@ -91,6 +98,7 @@ impl Store {
         let file = opened.map(|opened| opened.file);
         InUse {
             _file: file.filter(|file| fs::try_lock_shared(file, &self.fence()).unwrap_or(false)),
+            _held: None,
         }
     }
 

@@ -72,7 +72,7 @@ fn write<T: Serialize>(store: &Store, path: &Path, record: &T) -> Result<()> {
     }
     // Serialising a struct of strings to memory cannot fail.
     let text = serde_json::to_string(record).unwrap_or_default();
-    Ok(fs::replace(path, text.as_bytes())?)
+    Ok(fs::replace_stored(path, text.as_bytes())?)
 }
 
 impl Store {

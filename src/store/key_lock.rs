@@ -1,23 +1,21 @@
 //! Single flight: of several processes that need the same object, one makes
 //! it and the others wait and say for what.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Result, Store};
 use crate::events::{Cancel, Observer};
-use crate::sys::lock::{Attempt, Wish, attempt, wait};
+use crate::sys::lock::{Lock, Wish, take, wait};
+use crate::sys::order::Rank;
 
 /// The right to make one object; released when dropped.
 #[derive(Debug)]
-pub struct KeyLock {
-    file: Option<File>,
-}
+pub struct KeyLock(Lock);
 
 impl KeyLock {
     /// Whether others are really kept out; not where there are no file locks.
     pub fn is_exclusive(&self) -> bool {
-        self.file.is_some()
+        self.0.is_exclusive()
     }
 }
 
@@ -32,14 +30,9 @@ impl Store {
         cancel: &Cancel,
     ) -> Result<KeyLock> {
         let path = self.key_path(name)?;
-        let wish = Wish {
-            path: &path,
-            what: name,
-            doing,
-        };
         let open = |path: &_| self.open_lock_file(path);
-        let file = wait(wish, &open, observer, cancel)?;
-        Ok(KeyLock { file })
+        let wish = wish(&path, name, doing);
+        Ok(KeyLock(wait(wish, &open, observer, cancel)?))
     }
 
     /// Like [`Self::lock_key`], but does not wait; `None` if somebody else has
@@ -51,21 +44,29 @@ impl Store {
         observer: &dyn Observer,
     ) -> Result<Option<KeyLock>> {
         let path = self.key_path(name)?;
-        let wish = Wish {
-            path: &path,
-            what: name,
-            doing,
-        };
         let open = |path: &_| self.open_lock_file(path);
-        Ok(match attempt(wish, &open, observer)? {
-            Attempt::Held(file) => Some(KeyLock { file }),
-            Attempt::Busy(_) => None,
-        })
+        let lock = take(wish(&path, name, doing), &open, observer)?;
+        Ok(lock.map(KeyLock))
     }
 
     fn key_path(&self, name: &str) -> Result<PathBuf> {
         let dir = self.layout().locks();
         self.make_dir(&dir)?;
         Ok(dir.join(name))
+    }
+}
+
+fn wish<'a>(path: &'a Path, name: &'a str, doing: &'a str) -> Wish<'a> {
+    // Where the lock of an object stands in the order.
+    let rank = match name.split('-').next() {
+        Some("formats" | "recipe") => Rank::Work,
+        Some("component") => Rank::Archive,
+        _ => Rank::Move,
+    };
+    Wish {
+        path,
+        what: name,
+        doing,
+        rank,
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Result, Store};
 use crate::sys::fs;
+use crate::sys::stat::birth;
 use crate::types::TreeDigest;
 
 /// The largest project record we read.
@@ -29,6 +30,10 @@ pub struct Root {
     /// removed is told from one whose file system is not mounted now.
     #[serde(default)]
     pub place: Vec<u64>,
+    /// For each of these what tells it from a directory of the same number on
+    /// another file system; see [`birth`].
+    #[serde(default)]
+    pub births: Vec<u64>,
 }
 
 /// What became of a project.
@@ -56,11 +61,14 @@ impl Root {
     /// A project as it stands now.
     pub fn of(project: PathBuf, trees: Vec<TreeDigest>, now: u64) -> Self {
         let place = place(&project);
+        let dirs = project.ancestors().take(place.len());
+        let births = dirs.map(birth).collect();
         Self {
             project,
             trees,
             used: now,
             place,
+            births,
         }
     }
 
@@ -84,12 +92,15 @@ impl Root {
                 Err(e) if is_absence(&e) => continue,
                 Err(e) => return RootState::Unknown(e.to_string()),
             };
-            return match self.place.get(depth) {
-                Some(inode) if is_the_one(&found, *inode) => RootState::Gone(if depth == 0 {
-                    Gone::Output
-                } else {
-                    Gone::Project
-                }),
+            let known = (self.place.get(depth), self.births.get(depth));
+            return match known {
+                (Some(inode), Some(born)) if is_the_one(&found, *inode) && *born == birth(dir) => {
+                    RootState::Gone(if depth == 0 {
+                        Gone::Output
+                    } else {
+                        Gone::Project
+                    })
+                }
                 _ => RootState::Unknown("its file system may not be mounted".to_owned()),
             };
         }
@@ -179,7 +190,7 @@ impl Store {
         let text = serde_json::to_string(root).unwrap_or_default();
         let path = dir.join(name(&root.project));
         let before = read(&path).map(|old| old.trees).unwrap_or_default();
-        fs::replace(&path, text.as_bytes())?;
+        fs::replace_stored(&path, text.as_bytes())?;
         for tree in before.iter().chain(&root.trees) {
             // A hint: without it the tree's age counts from later on.
             let _ = self.note_use(*tree, root.used);
@@ -277,8 +288,11 @@ mod tests {
     fn a_project_of_an_older_record_is_never_taken_for_gone() {
         let dir = tempfile::tempdir().unwrap();
         let mut root = made(dir.path());
-        root.place.clear();
         std::fs::remove_dir_all(&root.project).unwrap();
+        assert!(matches!(root.state(), RootState::Gone(_)));
+        root.births.clear();
+        assert!(matches!(root.state(), RootState::Unknown(_)));
+        root.place.clear();
         assert!(matches!(root.state(), RootState::Unknown(_)));
     }
 }

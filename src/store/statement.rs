@@ -16,9 +16,9 @@ impl Store {
     pub fn record_statement(&self, key: RecipeKey, text: &str) -> Result<()> {
         let path = self.layout().statement(key);
         if let Some(parent) = path.parent() {
-            fs::create_private_dir_all(parent)?;
+            self.make_dir(parent)?;
         }
-        Ok(fs::replace(&path, text.as_bytes())?)
+        Ok(fs::replace_stored(&path, text.as_bytes())?)
     }
 
     /// The statement about a recipe; `None` also for one that cannot be read.

@@ -177,7 +177,7 @@ impl Store {
             self.make_dir(parent)?;
         }
         if fs::metadata_if_exists(&listing_path)?.is_none() || self.listing(digest).is_err() {
-            fs::replace(&listing_path, text.as_bytes())?;
+            fs::replace_stored(&listing_path, text.as_bytes())?;
         }
         if self.is_free(digest)? {
             self.share_tree(staging.path())?;

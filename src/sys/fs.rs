@@ -580,7 +580,19 @@ pub fn write_new_private(path: &Path, bytes: &[u8]) -> Result<File> {
 /// What a killed process left beside the file is used by the next one, so that
 /// nothing piles up.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_and(path, bytes, true, masked())
+}
+
+/// Like [`replace`], for a file of the store, which the directories above it
+/// protect and a group may share: everybody may read it (0644), whatever the
+/// user's mask.
+pub fn replace_stored(path: &Path, bytes: &[u8]) -> Result<()> {
     replace_and(path, bytes, true, 0o644)
+}
+
+/// The mode of a new file that others may read, less the user's mask.
+pub(super) fn masked() -> u32 {
+    0o644 & !super::process::mask()
 }
 
 /// Like [`replace`], for a file that only the user may read (0600), at every

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::fs::{self, FsError};
+use super::order::{Held, Rank, enter};
 use crate::events::{Cancel, Cancelled, Event, Observer};
 use crate::types::{Class, Diagnostic};
 
@@ -75,13 +76,30 @@ pub struct Wish<'a> {
     pub what: &'a str,
     /// What we are going to do meanwhile; waiting processes show it.
     pub doing: &'a str,
+    /// Where it stands in the order of locks.
+    pub rank: Rank,
+}
+
+/// A lock that is ours until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    /// Absent where the file system has no locks.
+    file: Option<File>,
+    _held: Held,
+}
+
+impl Lock {
+    /// Whether others are really kept out; not where there are no file locks.
+    pub fn is_exclusive(&self) -> bool {
+        self.file.is_some()
+    }
 }
 
 /// Opens a lock's file, and makes it if there is none.
 pub type Open<'a> = &'a dyn Fn(&Path) -> fs::Result<File>;
 
-/// Waits for a lock, which is held for as long as the file is open. `None`:
-/// the file system has no locks, and the user was told.
+/// Waits for a lock. Where the file system has none, the user is told and work
+/// goes on.
 ///
 /// The file is closed in programs that we start, so none of them can keep the
 /// lock after our end.
@@ -90,17 +108,31 @@ pub fn wait(
     open: Open<'_>,
     observer: &dyn Observer,
     cancel: &Cancel,
-) -> Result<Option<File>, LockError> {
+) -> Result<Lock, LockError> {
+    let held = enter(wish.rank);
     let mut patience = Patience::new(limit());
     loop {
         cancel.check()?;
         match attempt(wish, open, observer)? {
-            Attempt::Held(file) => return Ok(file),
+            Attempt::Held(file) => return Ok(Lock { file, _held: held }),
             Attempt::Busy(holder) => {
                 patience.turn(wish.what, &|| holder.clone(), observer, cancel)?;
             }
         }
     }
+}
+
+/// Takes a lock, or does not: `None` if somebody else has it.
+pub fn take(
+    wish: Wish<'_>,
+    open: Open<'_>,
+    observer: &dyn Observer,
+) -> Result<Option<Lock>, LockError> {
+    let held = enter(wish.rank);
+    Ok(match attempt(wish, open, observer)? {
+        Attempt::Held(file) => Some(Lock { file, _held: held }),
+        Attempt::Busy(_) => None,
+    })
 }
 
 /// Waiting in turns: says after a while that it waits, and for whom, and ends

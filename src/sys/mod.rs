@@ -9,6 +9,7 @@
 mod fault;
 pub mod fs;
 pub mod lock;
+pub mod order;
 pub mod owner;
 pub mod process;
 pub mod replace;

@@ -14,6 +14,33 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+/// The user's file mode mask. It cannot be asked for without being changed, but
+/// Linux tells it in a file.
+#[cfg(unix)]
+pub fn mask() -> u32 {
+    use std::sync::OnceLock;
+    static MASK: OnceLock<u32> = OnceLock::new();
+    *MASK.get_or_init(|| {
+        let told = super::fs::read_text(Path::new("/proc/self/status"), 1 << 16);
+        let told = told.ok().and_then(|text| {
+            let line = text.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+            u32::from_str_radix(line.trim(), 8).ok()
+        });
+        told.unwrap_or_else(|| {
+            // Whoever makes a file at this very moment makes it private.
+            let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+            rustix::process::umask(mask);
+            mask.bits()
+        })
+    })
+}
+
+/// The user's file mode mask, which this system has not.
+#[cfg(not(unix))]
+pub fn mask() -> u32 {
+    0
+}
+
 /// A command with an empty environment, for programs whose result must not
 /// depend on the user's.
 pub fn isolated(program: &Path) -> Command {

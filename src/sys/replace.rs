@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::fs::{Result, name_staged, remove_beside, stage_beside, write_all};
+use super::fs::{Result, masked, name_staged, remove_beside, stage_beside, write_all};
 
 /// A file that is written beside its final name, and takes it when it is done.
 /// Dropped before that, it leaves nothing; what a killed process leaves is used
@@ -31,7 +31,7 @@ impl Replacement {
 
     /// Flushes it and gives it its name, in place of what has it now.
     pub fn commit(mut self) -> Result<()> {
-        name_staged(&self.file, &self.staged, &self.path, true, 0o644)?;
+        name_staged(&self.file, &self.staged, &self.path, true, masked())?;
         self.done = true;
         Ok(())
     }

@@ -36,6 +36,36 @@ pub enum Kind {
     Symlink,
 }
 
+/// What tells a directory from another one that has its inode number on another
+/// file system: when it was made, in nanoseconds since 1970; where the file
+/// system does not keep that, the file system's own number. 0: neither is known.
+///
+/// Both outlive unmounting. A root directory is made with its file system, so
+/// two disks differ even where all of them begin with inode 2.
+#[cfg(target_os = "linux")]
+pub fn birth(path: &Path) -> u64 {
+    use rustix::fs::{AtFlags, CWD, StatxFlags, statvfs, statx};
+    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME);
+    let born = found
+        .ok()
+        .filter(|found| found.stx_mask & StatxFlags::BTIME.bits() != 0);
+    let born = born.map(|found| {
+        let seconds = found.stx_btime.tv_sec.cast_unsigned();
+        let nanoseconds = u64::from(found.stx_btime.tv_nsec);
+        seconds
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(nanoseconds)
+    });
+    born.or_else(|| statvfs(path).ok().map(|found| found.f_fsid))
+        .unwrap_or(0)
+}
+
+/// Nothing is known of other systems' file systems.
+#[cfg(not(target_os = "linux"))]
+pub fn birth(_path: &Path) -> u64 {
+    0
+}
+
 /// An open directory to look up names in.
 #[derive(Debug)]
 pub struct Dir(

@@ -211,4 +211,50 @@ mod tests {
             assert!(Listing::parse(&bad).is_err(), "{bad:?}");
         }
     }
+
+    mod properties {
+        use proptest::collection::vec;
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// Few and tricky values, so that pairs that differ in little are common:
+        /// names with separators of the text form, and such as run together.
+        fn entries() -> impl Strategy<Value = Vec<Entry>> {
+            const NAMES: &[&str] = &[
+                "a", "b", "a b", "a/b", "ab", "a- b", "- 1 a", "x 1", "1", "1 a", "a:b",
+            ];
+            let one = (
+                prop::sample::select(NAMES),
+                any::<bool>(),
+                0_u64..3,
+                0_u8..2,
+            );
+            let one = one.prop_filter_map("a path", |(path, executable, size, content)| {
+                Some(Entry {
+                    path: path.parse().ok()?,
+                    executable,
+                    size,
+                    digest: FileDigest::of(&[content]),
+                })
+            });
+            vec(one, 0..4)
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+            #[test]
+            fn case_120_digests_are_equal_if_and_only_if_trees_are(a in entries(), b in entries()) {
+                let order = |a: &Entry, b: &Entry| a.path.cmp(&b.path);
+                let (mut sorted_a, mut sorted_b) = (a.clone(), b.clone());
+                sorted_a.sort_by(order);
+                sorted_b.sort_by(order);
+                if let (Ok(a), Ok(b)) = (Listing::new(a), Listing::new(b)) {
+                    prop_assert_eq!(sorted_a == sorted_b, a.digest() == b.digest());
+                    prop_assert_eq!(Listing::parse(&a.to_text()), Ok(a));
+                }
+            }
+        }
+    }
 }

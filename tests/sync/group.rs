@@ -348,6 +348,41 @@ fn case_164_a_directory_that_is_swapped_for_a_link_while_it_is_removed() {
 }
 
 #[test]
+fn case_165_new_files_of_a_project_have_the_users_mask_and_old_ones_their_mode() {
+    let (sandbox, _server) = served();
+    for (umask, wanted) in [
+        ("077", 0o600),
+        ("027", 0o640),
+        ("022", 0o644),
+        ("000", 0o644),
+    ] {
+        let dir = sandbox.project(&format!("p{umask}"), &manifest(&[THUMB]));
+        let run = |script: &str| {
+            let mut command = std::process::Command::new("sh");
+            let script = format!("umask {umask}; {script}");
+            command.args(["-c", &script]).current_dir(&dir);
+            command.env_clear().envs(&sandbox.env);
+            said(command.env("SYSROOT", env!("CARGO_BIN_EXE_sysroot"))).exits(0);
+        };
+        let mode_of = |name: &str| {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777
+        };
+        run("$SYSROOT sync && $SYSROOT cache export bundle");
+        assert_eq!(mode_of("sysroot.lock"), wanted, "{umask}");
+        assert_eq!(mode_of("bundle"), wanted, "{umask}");
+        // Who opened it up, or closed it, meant it.
+        for name in ["sysroot.lock", "bundle"] {
+            mode(&dir.join(name), 0o604);
+        }
+        let text = manifest(&[RISCV]);
+        fs::write(dir.join("sysroot.toml"), text).unwrap();
+        run("$SYSROOT sync && $SYSROOT cache export bundle");
+        assert_eq!((mode_of("sysroot.lock"), mode_of("bundle")), (0o604, 0o604));
+    }
+}
+
+#[test]
 fn case_165_a_mask_that_forbids_everything_is_a_file_system_error() {
     let (sandbox, _server) = shared();
     let home = sandbox.path("alice-home");

@@ -38,6 +38,7 @@ mod shown;
 mod signals;
 mod signature;
 mod store;
+mod surroundings;
 mod tracing;
 mod update;
 mod verify;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::THUMB;
 use super::crash::{BUILT, Bed, DOWNLOADED, OTHER, erase};
 use super::waiting::{Running, compilations, eventually, go, is_stopped, output, start, waiting};
-use crate::support::sandbox::snapshot;
+use crate::support::sandbox::{said, snapshot};
 
 /// The collection that removes whatever nobody uses.
 const GC: &[&str] = &["cache", "gc", "--max-age", "0s"];
@@ -215,4 +215,97 @@ fn case_106_two_builds_of_one_target_at_once_have_a_log_each() {
     bed.run("b", &again, &[]).exits(0);
     first.signal("CONT");
     first.end().exits(0);
+}
+
+#[test]
+fn a_collection_tells_its_plan_before_it_removes_anything() {
+    let bed = Bed::new();
+    let prepare = || {
+        bed.cache_after("both", &[DOWNLOADED, OTHER]);
+        bed.locked("p", DOWNLOADED);
+        bed.run("p", &["sync"], &[]).exits(0);
+    };
+    for (gc, words) in [
+        (
+            &["cache", "gc", "--max-age", "0s"][..],
+            &["removing 1 trees and "][..],
+        ),
+        (
+            &["cache", "gc", "--max-age", "0s", "-v"],
+            &["removing 1 trees and ", "\ntree "],
+        ),
+        (
+            &["cache", "evict", "--all-unused"],
+            &["removing 1 trees and "],
+        ),
+    ] {
+        prepare();
+        let all = labels(&bed, "p", gc);
+        let changes = |label: &&String| label.contains("/components/") || label.contains("/roots/");
+        let first = all.iter().find(changes).unwrap();
+        prepare();
+        let collector = stopped(&bed, "p", gc, first);
+        let said = format!("\n{}", collector.said());
+        assert!(
+            words.iter().all(|word| said.contains(word)),
+            "{gc:?}: {said}"
+        );
+        assert!(!said.contains("removed"), "{gc:?}: {said}");
+        collector.signal("CONT");
+        collector.end().exits(0).mentions("removed 1 trees");
+    }
+}
+
+#[test]
+fn case_106_builds_beside_a_busy_collector_all_succeed() {
+    let rounds = if std::env::var_os("SYSROOT_TEST_ALL").is_some() {
+        40
+    } else {
+        6
+    };
+    let bed = Bed::new();
+    let names: Vec<String> = (0..4).map(|n| format!("p{n}")).collect();
+    for (n, name) in names.iter().enumerate() {
+        bed.locked(name, &format!("{BUILT}codegen-units = {}\n", n % 2 + 1));
+    }
+    let again =
+        |project: &PathBuf, env: &std::collections::BTreeMap<String, String>, args: &[&str]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sysroot"));
+            command
+                .env_clear()
+                .envs(env)
+                .current_dir(project)
+                .args(args);
+            let said = said(&mut command);
+            assert_eq!(said.code, 0, "{args:?}: {}", said.err);
+        };
+    let env = bed.sandbox.env.clone();
+    let dirs: Vec<PathBuf> = names.iter().map(|name| bed.dir(name)).collect();
+    let (home, done) = (
+        bed.sandbox.path("home"),
+        std::sync::atomic::AtomicUsize::new(0),
+    );
+    std::thread::scope(|scope| {
+        for dir in &dirs {
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    let _ = fs::remove_dir_all(dir.join(".sysroot"));
+                    again(dir, &env, &["sync"]);
+                }
+                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            });
+        }
+        scope.spawn(|| {
+            while done.load(std::sync::atomic::Ordering::SeqCst) < dirs.len() {
+                again(&home, &env, GC);
+                again(&home, &env, &["cache", "evict", "--all-unused"]);
+            }
+        });
+    });
+    // Some were compiled more than once, because they were collected between.
+    assert!(compilations(&bed) > 2, "{}", compilations(&bed));
+    for name in &names {
+        bed.run(name, &["verify", "--deep"], &[]).exits(0);
+    }
+    super::crash::check_store(&bed, "builds beside a collector");
 }

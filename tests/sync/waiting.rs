@@ -215,7 +215,7 @@ fn case_105_killed_holders_block_nobody() {
     let rounds = if std::env::var_os("SYSROOT_TEST_ALL").is_some() {
         200
     } else {
-        4
+        6
     };
     let bed = Bed::new();
     // A seed, so that a failure can be repeated.
@@ -226,14 +226,14 @@ fn case_105_killed_holders_block_nobody() {
             .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     };
-    let keys: Vec<String> = (1..=4)
+    let keys: Vec<String> = (1..=6)
         .map(|n| format!("{BUILT}codegen-units = {n}\n"))
         .collect();
     for round in 0..rounds {
         erase(&bed.sandbox.path("cache"));
-        let names: Vec<String> = (0..12).map(|n| format!("p{n}")).collect();
+        let names: Vec<String> = (0..24).map(|n| format!("p{n}")).collect();
         for (n, name) in names.iter().enumerate() {
-            bed.locked(name, &keys[n % 4]);
+            bed.locked(name, &keys[n % 6]);
         }
         let mut running: Vec<_> = names
             .iter()

@@ -24,6 +24,7 @@ fn root(byte: u8, state: RootState) -> SurveyedRoot {
         trees: vec![digest(byte)],
         used: 0,
         place: Vec::new(),
+        births: Vec::new(),
     };
     SurveyedRoot { root, state }
 }

@@ -108,7 +108,7 @@ impl Enumerator {
     fn refused(&self, errno: i32) {
         for label in &self.labels {
             let said = self.strike(&format!("{errno}@{label}"), |code| matches!(code, 0 | 9));
-            if errno == ENOSPC && said.code == 9 {
+            if errno == ENOSPC && said.code == 9 && said.err.contains("error:") {
                 let hint =
                     said.err.contains("No space left") && said.err.contains("free some space");
                 assert!(hint, "{label}: {}", said.err);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::super::THUMB;
-use super::bed::{Bed, DOWNLOADED, OTHER};
+use super::bed::{BUILT, Bed, DOWNLOADED, OTHER, erase};
 use super::check;
 use crate::support::sandbox::{Said, said, snapshot};
 
@@ -71,7 +71,7 @@ impl Disk {
     /// An empty cache, and a project with a lock, both on the disk.
     fn clear(&self) {
         for name in ["cache", "p"] {
-            super::bed::erase(&self.mount.join(name));
+            erase(&self.mount.join(name));
         }
         fs::create_dir(self.mount.join("p")).unwrap();
         self.set(DOWNLOADED);
@@ -257,6 +257,138 @@ fn case_085_a_power_cut_during_a_sync_leaves_each_object_whole_or_absent() {
         );
         disk.run(&["verify", "--deep"]).exits(0);
     }
+}
+
+/// How often something was compiled.
+fn compilations(disk: &Disk) -> usize {
+    let text = fs::read_to_string(disk.bed.sandbox.path("compiled")).unwrap_or_default();
+    text.lines().count()
+}
+
+#[test]
+fn case_085_a_power_cut_during_a_build_leaves_records_and_pins_whole_or_absent() {
+    let disk = Disk::new();
+    let prepare = || {
+        disk.clear();
+        disk.set(BUILT);
+        shell(&format!("sync -f '{}'", disk.mount.display()));
+    };
+    prepare();
+    let labels = disk.labels(&["sync"]);
+    let want = snapshot(&disk.project().join(".sysroot/lib"));
+    let lock = disk.project().join("sysroot.lock");
+    let (old, new) = (disk.bed.lock_of(BUILT), fs::read_to_string(&lock).unwrap());
+    assert!(new.contains("pin = ") && !old.contains("pin = "));
+    let told = ["/recipes/", "/statements/", "p/sysroot.lock"];
+    let told = |label: &&String| told.iter().any(|part| label.contains(part));
+    let of_records: Vec<&String> = labels.iter().filter(told).collect();
+    assert!(of_records.len() > 12, "{of_records:#?}");
+    let step = if std::env::var_os("SYSROOT_TEST_ALL").is_some() {
+        1
+    } else {
+        3
+    };
+    for label in of_records.into_iter().step_by(step) {
+        prepare();
+        disk.cut_at(&["sync"], label);
+        disk.check_store(label);
+        let cache = disk.mount.join("cache/v1");
+        for record in fs::read_dir(cache.join("recipes")).into_iter().flatten() {
+            let path = record.unwrap().path();
+            if path
+                .file_name()
+                .unwrap()
+                .as_encoded_bytes()
+                .starts_with(b".")
+            {
+                continue;
+            }
+            let record: serde_json::Value =
+                serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            let tree = record["tree"].as_str().unwrap();
+            let tree = cache.join("trees").join(tree.trim_start_matches("blake3:"));
+            assert!(
+                tree.is_dir(),
+                "{label}: a record of a tree that is not there"
+            );
+        }
+        let text = fs::read_to_string(&lock).unwrap();
+        assert!(text == old || text == new, "{label}: {text}");
+        disk.run(&["sync"]).exits(0);
+        assert_eq!(fs::read_to_string(&lock).unwrap(), new, "{label}");
+        assert_eq!(
+            snapshot(&disk.project().join(".sysroot/lib")),
+            want,
+            "{label}"
+        );
+        disk.run(&["verify", "--deep"]).exits(0);
+    }
+    // After success nothing is compiled again, and nothing has to be fetched.
+    prepare();
+    disk.run(&["sync"]).exits(0);
+    let compiled = compilations(&disk);
+    disk.cut();
+    disk.power_off_and_on();
+    assert_eq!(fs::read_to_string(&lock).unwrap(), new);
+    disk.run(&["sync", "--locked", "--offline"]).exits(0);
+    assert_eq!(snapshot(&disk.project().join(".sysroot/lib")), want);
+    assert_eq!(compilations(&disk), compiled);
+}
+
+#[test]
+fn case_086_a_power_cut_leaves_an_exported_file_whole_or_absent() {
+    let disk = Disk::new();
+    disk.run(&["sync"]).exits(0);
+    let export = ["cache", "export", "bundle"];
+    let labels = disk.labels(&export);
+    let bundle = disk.project().join("bundle");
+    let whole = fs::read(&bundle).unwrap();
+    let of_file: Vec<&String> = labels
+        .iter()
+        .filter(|label| label.contains("p/bundle"))
+        .collect();
+    assert!(of_file.len() > 3, "{of_file:#?}");
+    let flushed = |label: &&&String| !label.starts_with("write ");
+    for label in of_file.iter().filter(flushed) {
+        fs::remove_file(&bundle).unwrap();
+        shell(&format!("sync -f '{}'", disk.mount.display()));
+        disk.cut_at(&export, label);
+        assert!(
+            !bundle.exists() || fs::read(&bundle).unwrap() == whole,
+            "{label}"
+        );
+        disk.run(&export).exits(0);
+    }
+    disk.cut();
+    disk.power_off_and_on();
+    assert_eq!(fs::read(&bundle).unwrap(), whole);
+}
+
+#[test]
+fn case_106_another_disk_at_the_same_place_takes_no_project_away() {
+    let disk = Disk::new();
+    let cache = disk.bed.sandbox.path("cache");
+    let run = |dir: &Path, arguments: &[&str]| {
+        let mut command = disk.bed.sandbox.command(dir, arguments);
+        said(command.env("SYSROOT_CACHE_DIR", &cache))
+    };
+    run(&disk.project(), &["sync"]).exits(0);
+    let count = |kind: &str| {
+        let gc = ["cache", "gc", "--max-age", "0s", "--dry-run", "--json"];
+        let report = run(&disk.bed.sandbox.path("home"), &gc).exits(0).json();
+        report[kind].as_array().unwrap().len()
+    };
+    let (image, mount) = (disk.image.display(), disk.mount.display());
+    // Every root of such a file system is inode 2; they differ in their birth.
+    shell(&format!(
+        "umount '{mount}'; sleep 1.1; truncate -s 16M '{image}-b'; mkfs.ext4 -q '{image}-b'; \
+         mount -o loop '{image}-b' '{mount}'; [ $(stat -c %i '{mount}') = 2 ]"
+    ));
+    assert_eq!((count("projects"), count("unknown_projects")), (0, 1));
+    disk.power_off_and_on();
+    assert_eq!((count("projects"), count("unknown_projects")), (0, 0));
+    erase(&disk.project());
+    assert_eq!((count("projects"), count("unknown_projects")), (1, 0));
 }
 
 #[test]
