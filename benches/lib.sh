@@ -2,6 +2,7 @@
 # What the benchmarks that compare whole programs share: the binaries, a dist
 # server on loopback with a toolchain of this machine, measuring, and tables.
 # They set `root`, the checkout's directory, and read scripts/lib.sh first.
+# shellcheck disable=SC2034 # They use what is set here.
 : "${root:?}"
 
 date=2026-05-20

@@ -9,6 +9,7 @@
 #   BENCH_SYSROOT=FILE                  another binary than a release of this
 #                                       checkout; BENCH_MAKE_DIST likewise
 #   BENCH_DIST=DIR BENCH_LEVEL=9        as for benches/rustup.sh
+#   BENCH_BUILDS=0                      leaves out what compiles
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=scripts/lib.sh
@@ -18,6 +19,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 
 rounds=${1:-3}
+builds=${BENCH_BUILDS:-1}
 target=thumbv7em-none-eabihf
 other=riscv32imac-unknown-none-elf
 
@@ -97,15 +99,13 @@ quietly() {
 }
 
 # at_once COMMAND COMMAND: one shell that waits for both.
+# shellcheck disable=SC2016 # It is that shell which expands them.
 at_once() {
     printf '%s & first=$!; %s & second=$!; wait $first && wait $second' "$1" "$2"
 }
 
-for ((round = 1; round <= rounds; round++)); do
-    say "round $round of $rounds"
-    erase "$RUSTUP_HOME" "$CARGO_HOME" "$work"/cache* "$work"/project-* "$work"/files/*
-    mkdir -p "$RUSTUP_HOME" "$CARGO_HOME"
-
+# One round of what compiles.
+compile() {
     # A compiled target: built, and from the remote.
     system "$work/project-build" "$work/cache-build" "$target"
     measure build env SYSROOT_CACHE_DIR="$work/cache-build" "$sysroot" -C "$work/project-build" sync
@@ -132,6 +132,14 @@ for ((round = 1; round <= rounds; round++)); do
     system "$work/project-own-b" "$work/cache-own-b" "$other"
     measure own bash -c "$(at_once "$(run own-a own-a)" "$(run own-b own-b)")"
     measure shared bash -c "$(at_once "$(run shared shared-a)" "$(run shared shared-b)")"
+}
+
+for ((round = 1; round <= rounds; round++)); do
+    say "round $round of $rounds"
+    erase "$RUSTUP_HOME" "$CARGO_HOME" "$work"/cache* "$work"/project-* "$work"/files/*
+    mkdir -p "$RUSTUP_HOME" "$CARGO_HOME"
+
+    [ "$builds" = 0 ] || compile
 
     # A whole toolchain.
     sync
@@ -178,12 +186,14 @@ printf '\nMedians of %d rounds, %s cores, %s toolchain (%s MB unpacked), xz leve
 {
     echo '| | sysroot | other | ratio | wanted | of CPU time |'
     echo '| --- | ---: | ---: | ---: | --- | ---: |'
-    pair_row '`sync` of a compiled target from the remote / compiling it' hit build '<= 0.05'
+    [ "$builds" = 0 ] || pair_row '`sync` of a compiled target from the remote / compiling it' hit build '<= 0.05'
     pair_row '`cache pull` of a toolchain / `rustup toolchain install`' pull install '<= 0.333'
     pair_row '`sync` of it from the remote / `rustup toolchain install`' sync install '<= 0.333'
     pair_row '`cache push` of it / `tar`, `zstd -3`, `curl -T-`' push send '<= 1.3'
     pair_row '`cache pull` of it / `curl`, `zstd -d`, `tar -x`, `sync -f`' pull receive '<= 1.3'
     pair_row 'the same / without `sync -f`' pull receive-cached ''
-    pair_row 'two processes that need one compiled target / one' same alone '<= 1.05'
-    pair_row 'two that compile two targets in one cache / in two' shared own '<= 1.05'
+    if [ "$builds" != 0 ]; then
+        pair_row 'two processes that need one compiled target / one' same alone '<= 1.05'
+        pair_row 'two that compile two targets in one cache / in two' shared own '<= 1.05'
+    fi
 }

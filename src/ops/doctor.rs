@@ -110,7 +110,7 @@ pub fn doctor(cx: &Context<'_>, project: &Path) -> Vec<Checkup> {
         Ok(store) => {
             let place = cx.settings.cache.display();
             found.push(Checkup::good("cache", format!("`{place}` can be used")));
-            match store.stage() {
+            match store.stage(cx.observer, cx.cancel) {
                 Ok(staging) => found.extend(file_system(cx, &store, &staging, project)),
                 Err(e) => found.push(Checkup::failed("cache", &e)),
             }

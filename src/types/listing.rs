@@ -103,16 +103,8 @@ impl Listing {
         let mut text = String::with_capacity(64 + self.0.len() * 160);
         text.push_str(HEADER);
         text.push('\n');
-        for Entry {
-            path,
-            executable,
-            size,
-            digest,
-        } in &self.0
-        {
-            let mode = if *executable { 'x' } else { '-' };
-            // Writing to a `String` cannot fail.
-            let _ = writeln!(text, "{mode} {size} {} {path}", digest.to_hex());
+        for entry in &self.0 {
+            put_line(&mut text, entry);
         }
         text
     }
@@ -131,7 +123,15 @@ impl Listing {
             .map(|(i, line)| parse_entry(line).ok_or(malformed(i + 2)))
             .collect::<Result<Vec<_>, _>>()?;
         let listing = Self::new(entries)?;
-        if listing.to_text() == text {
+        // Line by line, because a second text of that size would be most of
+        // the memory that a listing takes.
+        let (mut line, mut rest) = (String::new(), body);
+        for entry in &listing.0 {
+            line.clear();
+            put_line(&mut line, entry);
+            rest = rest.strip_prefix(line.as_str()).ok_or(malformed(1))?;
+        }
+        if rest.is_empty() {
             Ok(listing)
         } else {
             Err(malformed(1))
@@ -142,6 +142,18 @@ impl Listing {
     pub fn digest(&self) -> TreeDigest {
         TreeDigest::from_bytes(*blake3::hash(self.to_text().as_bytes()).as_bytes())
     }
+}
+
+fn put_line(text: &mut String, entry: &Entry) {
+    let Entry {
+        path,
+        executable,
+        size,
+        digest,
+    } = entry;
+    let mode = if *executable { 'x' } else { '-' };
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "{mode} {size} {} {path}", digest.to_hex());
 }
 
 fn parse_entry(line: &str) -> Option<Entry> {

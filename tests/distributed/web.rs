@@ -1,9 +1,11 @@
 //! nginx with WebDAV.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
-use super::World;
 use super::nginx::Nginx;
+use super::{World, program};
 
 /// A server that has everything of a world's targets.
 fn filled(count: usize) -> (Nginx, World) {
@@ -35,6 +37,54 @@ fn what_was_put_is_got_and_not_put_again() {
     world.remote(&nginx.open(), false);
     world.all_come("b");
     assert_eq!(puts(), before);
+}
+
+/// The part of the Remote Execution API's `ActionResult` that is used, written
+/// from its public definition.
+const ACTION_RESULT: &str = r#"
+syntax = "proto3";
+message Digest { string hash = 1; int64 size_bytes = 2; }
+message OutputFile { string path = 1; Digest digest = 2; bool is_executable = 4; }
+message ActionResult { repeated OutputFile output_files = 2; int32 exit_code = 4; }
+"#;
+
+#[test]
+fn an_entry_is_an_action_result_to_the_compiler_of_the_format() {
+    let (nginx, _world) = filled(1);
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("action.proto"), ACTION_RESULT).unwrap();
+    let [entry] = &nginx.files("ac")[..] else {
+        panic!("one entry")
+    };
+    let output = Command::new(program("SYSROOT_TEST_PROTOC"))
+        .current_dir(dir.path())
+        .args(["--decode=ActionResult", "action.proto"])
+        .stdin(fs::File::open(entry).unwrap())
+        .output()
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(output.status.success(), "{err}");
+    // It names exactly the blobs that are there; what it does not know would
+    // be shown by number.
+    let mut expected = String::new();
+    for path in ["record.json", "tree.tar.zst"] {
+        let is_it = |file: &&PathBuf| {
+            let is_record = fs::read(file).unwrap().starts_with(b"{");
+            is_record == (path == "record.json")
+        };
+        let files = nginx.files("cas");
+        let file = files.iter().find(is_it).unwrap();
+        let hash = file.file_name().unwrap().to_str().unwrap();
+        let size = fs::metadata(file).unwrap().len();
+        expected.push_str(&format!(
+            "output_files {{\n  path: \"{path}\"\n  digest {{\n    hash: \"{hash}\"\n    \
+             size_bytes: {size}\n  }}\n}}\n"
+        ));
+    }
+    assert_eq!(out, expected);
 }
 
 #[test]
