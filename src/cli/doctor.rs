@@ -61,9 +61,9 @@ fn line(one: &Checkup) -> String {
         Verdict::Bad => AnsiColor::Red.on_default().bold(),
     };
     let word = one.verdict.as_str();
-    let mut line = format!("{color}{word:<4}{color:#}  {}: {}", one.check, one.found);
-    if let Some(remedy) = &one.remedy {
-        line += &format!("\n      {remedy}");
+    let line = format!("{color}{word:<4}{color:#}  {}: {}", one.check, one.found);
+    match &one.remedy {
+        Some(remedy) => format!("{line}\n      {remedy}"),
+        None => line,
     }
-    line
 }

@@ -83,15 +83,13 @@ impl Progress {
         let Some(stage) = self.unsaid().remove(task) else {
             return;
         };
-        let mut line = begun_line(stage, task);
-        if let Some(total) = total {
-            line += &format!(" ({}", bytes(total));
-            if have > 0 {
-                line += &format!(", {} of it are here already", bytes(have));
-            }
-            line += ")";
-        }
-        self.terminal.note(&line);
+        let line = begun_line(stage, task);
+        let size = match (total.map(bytes), have) {
+            (Some(total), 0) => format!(" ({total})"),
+            (Some(total), have) => format!(" ({total}, {} of it are here already)", bytes(have)),
+            (None, _) => String::new(),
+        };
+        self.terminal.note(&(line + &size));
     }
 
     fn unsaid(&self) -> MutexGuard<'_, HashMap<String, Stage>> {

@@ -216,5 +216,8 @@ mod tests {
         let fault = Config::parse("[cache]\nmax-sise = 1\n", Path::new("c.toml")).unwrap_err();
         assert_eq!((fault.line(), fault.column()), (2, 1));
         assert!(fault.message().contains("max-sise"), "{fault}");
+        assert_eq!(fault.hint(), Some("did you mean `max-size`?"));
+        let fault = Config::parse("[dist]\nsignature = \"requre\"\n", Path::new("c")).unwrap_err();
+        assert_eq!(fault.hint(), Some("did you mean `require`?"));
     }
 }

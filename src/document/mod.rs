@@ -73,7 +73,12 @@ impl<'a> Document<'a> {
 
     fn parse_fault(&self, error: &toml::de::Error) -> Fault {
         let message = error.message().trim().replace('\n', ", ");
-        self.fault(error.span().unwrap_or(0..0), message)
+        let near = nearest_known(&message).map(|near| format!("did you mean `{near}`?"));
+        let fault = self.fault(error.span().unwrap_or(0..0), message);
+        match near {
+            Some(hint) => fault.with_hint(hint),
+            None => fault,
+        }
     }
 
     /// Refuses a key that is not in `known`, naming the nearest one. `place`
@@ -96,6 +101,15 @@ impl<'a> Document<'a> {
         };
         Err(self.fault(key.span(), message).with_hint(hint))
     }
+}
+
+/// What was meant, if a message of the deserializer says that a name is none
+/// of those it lists: ``unknown field `x`, expected one of `y`, `z` ``.
+fn nearest_known(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("unknown ")?;
+    let mut names = rest.split('`').skip(1).step_by(2);
+    let name = names.next()?;
+    nearest(name, names)
 }
 
 /// The table under `key`, if the key is there and holds a table.

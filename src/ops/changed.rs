@@ -2,6 +2,7 @@
 
 use super::project::{MAX_LOCK, Project};
 use super::{Context, OpsError, system};
+use crate::document::escape_controls;
 use crate::lock::{Change, Lock, changes};
 use crate::sys::process;
 
@@ -58,7 +59,7 @@ fn committed(cx: &Context<'_>, project: &Project, rev: &str) -> Result<String, O
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr);
         let message = message.trim().trim_start_matches("fatal: ");
-        return Err(fail(message.escape_debug().to_string()));
+        return Err(fail(escape_controls(message)));
     }
     if output.stdout.len() as u64 > MAX_LOCK {
         return Err(fail(format!("it has more than {MAX_LOCK} bytes")));

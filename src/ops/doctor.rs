@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::failures::whole;
 use super::{Context, OpsError, system};
 use crate::build::PROGRAM_PATH;
+use crate::document::escape_controls;
 use crate::events::Silent;
 use crate::fetch::{DistServer, Mirrors, Options};
 use crate::store::{Staging, Store};
@@ -251,7 +252,7 @@ fn program(cx: &Context<'_>, name: &'static str, remedy: &str) -> Checkup {
             let text = format!(
                 "`{}` does not work: {}",
                 path.display(),
-                text.escape_debug()
+                escape_controls(text)
             );
             Checkup::note(name, text, remedy)
         }

@@ -153,7 +153,9 @@ impl<'a> Queue<'a> {
         missing.extend(waiting.into_iter().map(|fetch| fetch.id));
         let worst = failed.iter().position(|failure| failure.lost == lost);
         let error = failed.remove(worst.unwrap_or(0)).error;
-        failed.iter().for_each(|failure| tell(&failure.error));
+        for failure in &failed {
+            tell(&failure.error);
+        }
         match without(self.plan, &missing) {
             Some(targets) if lost < Lost::Everything => Ok(Some(FailedTargets { targets, error })),
             _ => Err(error),

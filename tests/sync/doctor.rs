@@ -88,7 +88,7 @@ fn what_is_wrong_is_told_with_a_remedy() {
     sandbox.set("SYSROOT_CONFIG", config.to_str().unwrap());
     let (word, text) = verdict(&sandbox, "configuration");
     assert!(
-        word == "bad" && text.contains("unknown key `cahce`"),
+        word == "bad" && text.contains("did you mean `cache`?"),
         "{word} {text}"
     );
 }
