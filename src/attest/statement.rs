@@ -67,13 +67,14 @@ pub fn statement(
 /// paths, and their `dirHash` to the tree.
 #[must_use]
 pub fn with_files(mut statement: Value, files: &BTreeMap<RelPath, Sha256>) -> Value {
-    let mut lines = String::new();
-    let mut subjects = Vec::new();
-    for (path, sha256) in files {
-        lines.push_str(&format!("{}  {path}\n", sha256.to_hex()));
-        subjects.push(json!({ "name": path.as_str(), "digest": { "sha256": sha256.to_hex() } }));
-    }
-    let whole = Sha256::of(lines.as_bytes()).to_hex();
+    let lines: Vec<String> = files
+        .iter()
+        .map(|(path, sha256)| format!("{}  {path}\n", sha256.to_hex()))
+        .collect();
+    let subjects = files.iter().map(
+        |(path, sha256)| json!({ "name": path.as_str(), "digest": { "sha256": sha256.to_hex() } }),
+    );
+    let whole = Sha256::of(lines.concat().as_bytes()).to_hex();
     if let Some(tree) = statement.pointer_mut("/subject/0/digest") {
         tree["dirHash"] = whole.into();
     }

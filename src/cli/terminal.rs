@@ -17,6 +17,10 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// How much and in which form to print.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, and all of them go together"
+)]
 pub(super) struct Terminal {
     pub(super) json: bool,
     pub(super) quiet: bool,

@@ -2,8 +2,8 @@
 
 use super::object::{Section, number, part, text};
 
-/// Machines that Rust compiles for: x86, x86-64, ARM (three kinds), AArch64
-/// (three kinds).
+/// Machines that Rust compiles for: x86 of 32 and 64 bits, ARM of 32 bits
+/// (three kinds) and of 64 (three kinds).
 const MACHINES: [usize; 8] = [0x14c, 0x8664, 0x1c0, 0x1c2, 0x1c4, 0xaa64, 0xa641, 0xa64e];
 /// The length of the file's header, of a section's, and of a symbol.
 const FILE: usize = 20;

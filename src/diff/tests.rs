@@ -227,7 +227,8 @@ fn module(sections: &[(u8, &str, &[u8])]) -> Vec<u8> {
         content.extend_from_slice(data);
         // Two bytes of length, as a writer that fills it in later has.
         let size = content.len();
-        bytes.extend([*id, 0x80 | (size & 0x7f) as u8, (size >> 7) as u8]);
+        let digit = |part: usize| u8::try_from(part).unwrap();
+        bytes.extend([*id, 0x80 | digit(size & 0x7f), digit(size >> 7)]);
         bytes.extend(content);
     }
     bytes

@@ -53,13 +53,11 @@ fn attest_states_what_a_tree_was_compiled_from() {
         shell.args(["-c", script]).current_dir(&stored);
         crate::support::sandbox::said(&mut shell).exits(0).out
     };
-    let named: String = files
-        .iter()
-        .map(|file| {
-            let (name, sha256) = (file["name"].as_str().unwrap(), &file["digest"]["sha256"]);
-            format!("{}  {name}\n", sha256.as_str().unwrap())
-        })
-        .collect();
+    let line = |file: &serde_json::Value| {
+        let (name, sha256) = (&file["name"], &file["digest"]["sha256"]);
+        format!("{}  {}\n", sha256.as_str().unwrap(), name.as_str().unwrap())
+    };
+    let named = files.iter().map(line).collect::<Vec<_>>().concat();
     assert_eq!(named, sums(script));
     assert!(named.contains("libcore-"), "{named}");
     let whole = sums(&format!("{script} | sha256sum"));

@@ -74,9 +74,9 @@ fn p16_damaged_files_end_in_a_stated_way_and_never_in_a_panic() {
                 String::from_utf8_lossy(&fs::read(file).unwrap())
             );
             if said.code == 0 {
-                fine += 1
+                fine += 1;
             } else {
-                refused += 1
+                refused += 1;
             }
             fs::write(file, whole).unwrap();
         }

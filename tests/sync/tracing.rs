@@ -103,7 +103,7 @@ fn paths(name: &str, arguments: &str, dir: &Path) -> Vec<PathBuf> {
         if name.starts_with("execve") {
             break;
         }
-        base = dir.to_owned();
+        dir.clone_into(&mut base);
     }
     found
 }
