@@ -280,28 +280,28 @@ fn case_106_builds_beside_a_busy_collector_all_succeed() {
             assert_eq!(said.code, 0, "{args:?}: {}", said.err);
         };
     let env = bed.sandbox.env.clone();
-    let dirs: Vec<PathBuf> = names.iter().map(|name| bed.dir(name)).collect();
-    let (home, done) = (
+    let (dirs, home) = (
+        names.iter().map(|name| bed.dir(name)).collect::<Vec<_>>(),
         bed.sandbox.path("home"),
-        std::sync::atomic::AtomicUsize::new(0),
     );
-    std::thread::scope(|scope| {
+    for round in 0..rounds {
         for dir in &dirs {
-            scope.spawn(|| {
-                for _ in 0..rounds {
-                    let _ = fs::remove_dir_all(dir.join(".sysroot"));
-                    again(dir, &env, &["sync"]);
-                }
-                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            });
+            let _ = fs::remove_dir_all(dir.join(".sysroot"));
         }
-        scope.spawn(|| {
-            while done.load(std::sync::atomic::Ordering::SeqCst) < dirs.len() {
-                again(&home, &env, GC);
-                again(&home, &env, &["cache", "evict", "--all-unused"]);
+        std::thread::scope(|scope| {
+            // Nothing is used now; the later the others come, the more is gone.
+            let evict = if round % 2 == 0 {
+                GC
+            } else {
+                &["cache", "evict", "--all-unused"]
+            };
+            scope.spawn(|| again(&home, &env, evict));
+            std::thread::sleep(std::time::Duration::from_millis(round % 6 * 40));
+            for dir in &dirs {
+                scope.spawn(|| again(dir, &env, &["sync"]));
             }
         });
-    });
+    }
     // Some were compiled more than once, because they were collected between.
     assert!(compilations(&bed) > 2, "{}", compilations(&bed));
     for name in &names {
