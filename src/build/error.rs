@@ -8,6 +8,7 @@ use super::toolchain::ToolchainError;
 use super::vendor::VendorError;
 use crate::events::Cancelled;
 use crate::sys::fs::FsError;
+use crate::sys::process;
 use crate::types::listing::ListingError;
 use crate::types::relpath::RelPathError;
 use crate::types::{Class, Diagnostic, Triple};
@@ -140,11 +141,10 @@ impl Diagnostic for BuildError {
             Self::Toolchain(e) => e.hint(),
             Self::Jobs(e) => e.hint(),
             Self::Fs(e) => e.hint(),
-            Self::Resolve { .. }
-            | Self::Run { .. }
-            | Self::Listing { .. }
-            | Self::Name(_)
-            | Self::Cancelled(_) => None,
+            Self::Run { program, source } => process::hint(program, source),
+            Self::Resolve { .. } | Self::Listing { .. } | Self::Name(_) | Self::Cancelled(_) => {
+                None
+            }
         }
     }
 }

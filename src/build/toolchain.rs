@@ -103,6 +103,11 @@ impl Diagnostic for ToolchainError {
     }
 
     fn hint(&self) -> Option<String> {
+        if let Self::Run { program, source } = self
+            && let Some(hint) = process::hint(program, source)
+        {
+            return Some(hint);
+        }
         let text = match self {
             Self::Run { .. } | Self::Failed { .. } | Self::Malformed { .. } => {
                 "name the compiler to use with SYSROOT_RUSTC"

@@ -20,7 +20,7 @@ pub(super) fn gc(session: &Session<'_>, args: &GcArgs) -> Result<ExitCode, CliEr
         dry_run: args.dry_run,
     };
     let report = ops::cache_gc(&session.cx, &options, &|plan| {
-        show(session, plan, args.dry_run)
+        show(session, plan, args.dry_run);
     })?;
     Ok(print(session, &report))
 }

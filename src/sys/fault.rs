@@ -183,7 +183,12 @@ fn carry_out(action: Action) -> io::Result<()> {
     use rustix::process::{Signal, getpid, kill_process};
     match action {
         Action::Kill | Action::HalfKill => drop(kill_process(getpid(), Signal::KILL)),
-        Action::Stop => drop(kill_process(getpid(), Signal::STOP)),
+        Action::Stop => {
+            let _ = kill_process(getpid(), Signal::STOP);
+            // Another thread may be the one that takes the signal, and this one
+            // would get past the operation before all are stopped.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         Action::Fail(errno) | Action::HalfFail(errno) => {
             return Err(io::Error::from_raw_os_error(errno));
         }

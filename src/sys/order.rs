@@ -48,6 +48,10 @@ mod checked {
     pub struct Held(ThreadId, Rank);
 
     /// Notes that this thread is going to wait for a lock.
+    ///
+    /// # Panics
+    ///
+    /// If the thread holds a lock of the same or a later rank.
     #[expect(clippy::panic, reason = "a wrong order is a defect of this program")]
     pub fn enter(rank: Rank) -> Held {
         let thread = std::thread::current().id();

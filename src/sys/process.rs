@@ -54,6 +54,17 @@ pub fn inherited(program: &std::ffi::OsStr) -> Command {
     Command::new(program)
 }
 
+/// What to do about a program that the system does not start.
+pub fn hint(program: &Path, error: &io::Error) -> Option<String> {
+    (error.kind() == io::ErrorKind::PermissionDenied).then(|| {
+        format!(
+            "if the file system of `{}` is mounted `noexec`, set SYSROOT_CACHE_DIR to a directory \
+             on one from which programs may be started",
+            program.display()
+        )
+    })
+}
+
 /// A process group that is killed as a whole.
 ///
 /// Its leader is a shell that waits for the end of its standard input, which

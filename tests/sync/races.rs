@@ -130,24 +130,27 @@ fn case_106_what_a_collector_takes_away_while_it_is_checked_is_no_damage() {
     let bed = Bed::new();
     bed.cache_after("both", &[DOWNLOADED, OTHER]);
     bed.locked("p", DOWNLOADED);
-    bed.run("p", &["sync"], &[]).exits(0);
-    erase(&bed.sandbox.cache().join("roots"));
-    bed.run("p", &["sync", "--frozen"], &[]).exits(0);
-    let cache = bed.sandbox.path("cache");
-    let saved = bed.sandbox.path("packed/saved");
-    super::crash::copy(&cache, &saved);
-    let all = labels(&bed, "p", GC);
-    // Between the records and the names, and before the listings.
-    let renames = |label: &&String| label.starts_with("rename to ");
-    let first = all.iter().position(|label| renames(&label)).unwrap();
-    for label in &all[first..first + 3] {
-        erase(&cache);
-        super::crash::copy(&saved, &cache);
-        let collector = stopped(&bed, "p", GC, label);
-        bed.run("p", &["cache", "verify"], &[]).exits(0);
-        collector.signal("CONT");
-        collector.end().exits(0);
-    }
+    let trees = bed.sandbox.cache().join("trees");
+    let tree = fs::read_dir(&trees).unwrap().next().unwrap().unwrap();
+    let listing = bed.sandbox.cache().join("listings").join(tree.file_name());
+    // The check has found the tree, and waits before it reads the listing.
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat", "-P"]);
+    command.arg(&listing);
+    command.args(["-e", "inject=openat:delay_enter=3000000"]);
+    command.args([env!("CARGO_BIN_EXE_sysroot"), "cache", "verify", "--json"]);
+    command
+        .env_clear()
+        .envs(&bed.sandbox.env)
+        .current_dir(bed.dir("p"));
+    let command = command.stdout(std::process::Stdio::piped());
+    let check = command.spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    fs::rename(tree.path(), bed.sandbox.path("packed/gone")).unwrap();
+    fs::remove_file(&listing).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
 }
 
 #[test]
@@ -200,10 +203,9 @@ fn case_112_a_fence_that_is_exchanged_before_it_is_locked_is_opened_again() {
 
 #[test]
 fn case_106_two_builds_of_one_target_at_once_have_a_log_each() {
-    let bed = Bed::new();
-    bed.cache_after("built", &[BUILT]);
+    let bed = waiting(&["a", "b"]);
+    go(&bed);
     for project in ["a", "b"] {
-        bed.locked(project, BUILT);
         bed.run(project, &["sync"], &[]).exits(0);
     }
     let again = ["lock", "--repin", THUMB];
@@ -211,10 +213,16 @@ fn case_106_two_builds_of_one_target_at_once_have_a_log_each() {
     let create = |label: &&String| {
         label.starts_with("create ") && label.contains(&format!("/logs/{THUMB}-"))
     };
+    fs::remove_file(bed.sandbox.path("go")).unwrap();
+    let before = compilations(&bed);
     let first = stopped(&bed, "a", &again, all.iter().find(create).unwrap());
-    bed.run("b", &again, &[]).exits(0);
+    let second = start(&bed, "b", &again, &[]);
+    eventually("compiles", || compilations(&bed) == before + 1);
     first.signal("CONT");
+    eventually("compiles as well", || compilations(&bed) == before + 2);
+    go(&bed);
     first.end().exits(0);
+    second.end().exits(0);
 }
 
 #[test]
@@ -280,28 +288,28 @@ fn case_106_builds_beside_a_busy_collector_all_succeed() {
             assert_eq!(said.code, 0, "{args:?}: {}", said.err);
         };
     let env = bed.sandbox.env.clone();
-    let dirs: Vec<PathBuf> = names.iter().map(|name| bed.dir(name)).collect();
-    let (home, done) = (
+    let (dirs, home) = (
+        names.iter().map(|name| bed.dir(name)).collect::<Vec<_>>(),
         bed.sandbox.path("home"),
-        std::sync::atomic::AtomicUsize::new(0),
     );
-    std::thread::scope(|scope| {
+    for round in 0..rounds {
         for dir in &dirs {
-            scope.spawn(|| {
-                for _ in 0..rounds {
-                    let _ = fs::remove_dir_all(dir.join(".sysroot"));
-                    again(dir, &env, &["sync"]);
-                }
-                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            });
+            let _ = fs::remove_dir_all(dir.join(".sysroot"));
         }
-        scope.spawn(|| {
-            while done.load(std::sync::atomic::Ordering::SeqCst) < dirs.len() {
-                again(&home, &env, GC);
-                again(&home, &env, &["cache", "evict", "--all-unused"]);
+        std::thread::scope(|scope| {
+            // Nothing is used now; the later the others come, the more is gone.
+            let evict = if round % 2 == 0 {
+                GC
+            } else {
+                &["cache", "evict", "--all-unused"]
+            };
+            scope.spawn(|| again(&home, &env, evict));
+            std::thread::sleep(std::time::Duration::from_millis(round % 6 * 40));
+            for dir in &dirs {
+                scope.spawn(|| again(dir, &env, &["sync"]));
             }
         });
-    });
+    }
     // Some were compiled more than once, because they were collected between.
     assert!(compilations(&bed) > 2, "{}", compilations(&bed));
     for name in &names {

@@ -32,7 +32,7 @@ fn case_159_home_directories_of_every_kind() {
     let absent = sandbox.path("absent").to_str().unwrap().to_owned();
     let xdg = sandbox.path("xdg").to_str().unwrap().to_owned();
     // HOME, XDG_CACHE_HOME, exit code, and where the cache is then.
-    let table: [(Option<&str>, Option<&str>, i32, Option<String>); 10] = [
+    let table: [(Option<&str>, Option<&str>, i32, Option<String>); 8] = [
         (Some(&good), None, 0, Some(format!("{good}/.cache/sysroot"))),
         (
             Some(&good),
@@ -54,8 +54,6 @@ fn case_159_home_directories_of_every_kind() {
             Some(format!("{absent}/.cache/sysroot")),
         ),
         (Some(&file), None, 2, None),
-        (None, None, 2, None),
-        (Some(""), None, 2, None),
         (Some("relative"), None, 2, None),
         (Some(&good), Some(&file), 9, None),
     ];
@@ -76,6 +74,18 @@ fn case_159_home_directories_of_every_kind() {
             assert!(Path::new(&place).join("v1/trees").is_dir(), "{what}");
             fs::remove_dir_all(place).unwrap();
         }
+    }
+    // A user whom the machine does not know has no home unless HOME says so.
+    let binary = sandbox.path("sysroot");
+    fs::copy(env!("CARGO_BIN_EXE_sysroot"), &binary).unwrap();
+    for home in ["-u HOME", "HOME="] {
+        let script = format!(
+            "chmod 711 '{0}' && exec setpriv --reuid 4712 --regid 4712 --clear-groups \
+             env -u XDG_CACHE_HOME {home} '{0}/sysroot' sync",
+            sandbox.path("").display()
+        );
+        let said = shell(&sandbox, &project, &script).exits(2);
+        said.mentions("SYSROOT_CACHE_DIR");
     }
     // With a cache of one's own no home is needed.
     sandbox.env.remove("HOME");
@@ -339,6 +349,43 @@ fn case_168_a_terminal_that_is_none_and_languages_nobody_speaks() {
         let text = format!("{}{}", checked.out, checked.err).replace(&format!("/p{n}"), "/p");
         assert_eq!(*plain.get_or_insert_with(|| text.clone()), text, "{env:?}");
     }
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn case_168_a_file_system_from_which_no_program_may_be_started() {
+    let bed = super::crash::Bed::new();
+    bed.locked("p", super::crash::BUILT);
+    let cache = bed.sandbox.path("cache");
+    fs::create_dir(&cache).unwrap();
+    let (sandbox, project) = (&bed.sandbox, bed.dir("p"));
+    let mounted = |place: &Path, script: &str| {
+        let script = format!(
+            "mount -t tmpfs -o mode=700,noexec none '{}' && cd \"$PWD\" && {script}",
+            place.display()
+        );
+        let mut command = Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c", &script])
+            .current_dir(&project);
+        command.env_clear().envs(&sandbox.env);
+        command.env("SYSROOT", env!("CARGO_BIN_EXE_sysroot"));
+        said(&mut command)
+    };
+    // The compiler is in the cache.
+    let told = mounted(&cache, "exec \"$SYSROOT\" sync").exits(7);
+    told.mentions("Permission denied")
+        .mentions("noexec")
+        .mentions("SYSROOT_CACHE_DIR");
+    // An output is only written to, and its programs are the user's to start.
+    bed.run("p", &["sync"], &[]).exits(0);
+    let output = project.join(".sysroot");
+    fs::remove_dir_all(&output).unwrap();
+    fs::create_dir(&output).unwrap();
+    let script = "\"$SYSROOT\" sync --locked && \"$SYSROOT\" verify --deep && \
+                  exec \"$SYSROOT\" run -- rustc";
+    let told = mounted(&output, script).exits(2);
+    told.mentions("Permission denied").mentions("rustc");
 }
 
 #[test]

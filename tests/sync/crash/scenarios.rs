@@ -7,6 +7,10 @@ use super::super::THUMB;
 use super::bed::{BUILT, Bed, DOWNLOADED, OTHER, copy, erase};
 
 /// A command in the project `p`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own, and most scenarios have none"
+)]
 pub(super) struct Scenario {
     pub(super) arguments: &'static [&'static str],
     /// Makes the state before it, whatever the state is.
