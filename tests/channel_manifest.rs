@@ -7,8 +7,9 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test finds the machine's toolchains and reads their files"
+    reason = "a test finds the machine's toolchains, reads their files, and says how many there were"
 )]
 
 #[allow(dead_code, reason = "each test binary uses its own part")]

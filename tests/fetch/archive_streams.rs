@@ -277,12 +277,12 @@ fn case_076_xz_streams_are_bounded_and_checked() {
 #[test]
 fn case_076_foreign_filters_and_many_blocks() {
     use xz2::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
+    type Filter = fn(&mut Filters) -> &mut Filters;
     let tar = component(FILES).end();
     let unpack = |bytes: &[u8]| Pit::new().unpack(bytes, Format::Xz, &Limits::default());
     let expected = unpack(&xz(&tar)).unwrap();
     let options = LzmaOptions::new_preset(0).unwrap();
     // Filters of the format that upstream does not use give the same bytes.
-    type Filter = fn(&mut Filters) -> &mut Filters;
     for filter in [
         Filters::x86 as Filter,
         Filters::arm as Filter,

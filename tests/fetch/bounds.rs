@@ -78,7 +78,7 @@ fn case_003_a_dripping_server_is_too_slow() {
         message(&error)
     );
     // Three times two attempts of a fifth of a second, on a busy machine.
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
 }
 
 #[test]

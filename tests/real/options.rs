@@ -51,8 +51,8 @@ fn core(project: &Path, target: &str) -> Vec<u8> {
     let library = project.join(format!(".sysroot/lib/rustlib/{target}/lib"));
     let entries = fs::read_dir(library).unwrap().map(|entry| entry.unwrap());
     let mut paths = entries.map(|entry| entry.path()).filter(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        name.starts_with("libcore-") && name.ends_with(".rlib")
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        name.starts_with("libcore-") && path.extension().is_some_and(|kind| kind == "rlib")
     });
     fs::read(paths.next().unwrap()).unwrap()
 }

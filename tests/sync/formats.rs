@@ -170,7 +170,7 @@ fn archives_are_downloaded_several_at_once() {
             *count += 1;
             changed.notify_all();
             let alone = |count: &mut usize| *count < 2;
-            let limit = Duration::from_secs(60);
+            let limit = Duration::from_mins(1);
             let (count, waited) = changed.wait_timeout_while(count, limit, alone).unwrap();
             drop(count);
             if waited.timed_out() {
