@@ -9,6 +9,8 @@
     reason = "a test reads and writes the repository's own files"
 )]
 
+#[path = "schema/cases.rs"]
+mod cases;
 #[path = "schema/names.rs"]
 mod names;
 

@@ -8,13 +8,35 @@ use super::root;
 /// Every test of the repository by its name, with whether it is run.
 fn tests() -> BTreeMap<String, bool> {
     let mut found = BTreeMap::new();
+    for (_, text) in sources() {
+        collect(&text, &mut found);
+    }
+    found
+}
+
+/// Every test of the repository with its file.
+pub(crate) fn located() -> Vec<(String, String)> {
+    let mut located = Vec::new();
+    for (path, text) in sources() {
+        let mut found = BTreeMap::new();
+        collect(&text, &mut found);
+        located.extend(found.into_keys().map(|name| (name, path.clone())));
+    }
+    located
+}
+
+/// Every source file by its path from the root.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
     let mut pending = vec![root().join("src"), root().join("tests")];
     while let Some(path) = pending.pop() {
         if path.is_dir() {
             let inside = std::fs::read_dir(&path).unwrap();
             pending.extend(inside.map(|entry| entry.unwrap().path()));
         } else if path.extension().is_some_and(|e| e == "rs") {
-            collect(&std::fs::read_to_string(&path).unwrap(), &mut found);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root()).unwrap();
+            found.push((path.to_str().unwrap().to_owned(), text));
         }
     }
     found
