@@ -184,7 +184,7 @@ impl<'a> Builder<'a> {
             spec,
             target_dir: &dir,
             features,
-            threads: self.threads(),
+            threads: self.threads(job.options.crates),
         };
         let mut command = invocation.command();
         self.jobs.configure(&mut command);
@@ -233,14 +233,12 @@ impl<'a> Builder<'a> {
     /// than there are jobs, but threads that only wait still cost time.
     ///
     /// Before 1.86 cargo took every flag into the names and hashes of what it
-    /// builds, and the number of threads must not get there.
-    fn threads(&self) -> usize {
-        if self
-            .toolchain
-            .version
-            .minor()
-            .is_none_or(|minor| minor < 86)
-        {
+    /// builds, and the number of threads must not get there. And more than one
+    /// are for `core` alone: the metadata of `alloc` was seen to depend on
+    /// which thread was faster (rust-lang/rust#129094).
+    fn threads(&self, crates: CrateSet) -> usize {
+        let minor = self.toolchain.version.minor();
+        if crates != CrateSet::Core || minor.is_none_or(|minor| minor < 86) {
             return 1;
         }
         let builds = self.options.builds.clamp(1, self.jobs.at_once());
