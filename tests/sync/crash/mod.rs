@@ -13,7 +13,7 @@ mod power;
 mod scenarios;
 mod trace;
 
-pub(crate) use bed::{BUILT, Bed, DOWNLOADED, OTHER, copy, erase};
+pub(crate) use bed::{BUILT, Bed, DOWNLOADED, OTHER, erase};
 
 /// Whether the store is as it must always be.
 pub(crate) fn check_store(bed: &Bed, after: &str) {
