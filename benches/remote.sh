@@ -21,7 +21,6 @@ cd "$root"
 rounds=${1:-3}
 builds=${BENCH_BUILDS:-1}
 target=thumbv7em-none-eabihf
-other=riscv32imac-unknown-none-elf
 
 ensure_rust
 ensure_system_toolchain
@@ -104,6 +103,35 @@ at_once() {
     printf '%s & first=$!; %s & second=$!; wait $first && wait $second' "$1" "$2"
 }
 
+# run CACHE PROJECT: a sync, as text for a shell.
+run() {
+    printf 'SYSROOT_CACHE_DIR=%q %q -C %q sync' "$work/cache-$1" "$sysroot" "$work/project-$2"
+}
+
+# lacking DIR CACHE LINES: a project whose output and cache lack only what
+# these lines of its manifest add.
+lacking() {
+    local dir=$1 cache=$2
+    mkdir -p "$dir"
+    printf '[toolchain]\nchannel = "nightly-%s"\nhosts = ["x86_64-unknown-linux-gnu"]\n' "$date" >"$dir/sysroot.toml"
+    quietly SYSROOT_CACHE_DIR="$cache" "$sysroot" -C "$dir" sync
+    printf "%b" "$3" >>"$dir/sysroot.toml"
+    quietly SYSROOT_CACHE_DIR="$cache" "$sysroot" -C "$dir" lock
+}
+
+# Two processes that need different parts, with one cache and with one each.
+disjoint() {
+    local std="[targets.$second]\nstrategy = \"download\"\n" sources='components = ["rust-src"]\n'
+    lacking "$work/project-shared-a" "$work/cache-shared" "$std"
+    lacking "$work/project-shared-b" "$work/cache-shared" "$sources"
+    lacking "$work/project-own-a" "$work/cache-own-a" "$std"
+    lacking "$work/project-own-b" "$work/cache-own-b" "$sources"
+    sync
+    measure own bash -c "$(at_once "$(run own-a own-a)" "$(run own-b own-b)")"
+    sync
+    measure shared bash -c "$(at_once "$(run shared shared-a)" "$(run shared shared-b)")"
+}
+
 # One round of what compiles.
 compile() {
     # A compiled target: built, and from the remote.
@@ -115,23 +143,11 @@ compile() {
     measure hit env SYSROOT_CACHE_DIR="$work/cache-hit" SYSROOT_REMOTE="$remote" \
         "$sysroot" -C "$work/project-hit" sync
 
-    # The same target in two processes at once, and two targets, with one
-    # cache and with a cache for each. One job each, so that they do not
-    # compete for processors that one alone would use.
-    for name in alone same-a same-b; do
-        system "$work/project-$name" "$work/cache-${name%-?}" "$target"
+    # Two processes that need the same one: one waits for the other.
+    for name in same-a same-b; do
+        system "$work/project-$name" "$work/cache-same" "$target"
     done
-    run() {
-        printf 'SYSROOT_JOBS=1 SYSROOT_CACHE_DIR=%q %q -C %q sync' "$work/cache-$1" "$sysroot" "$work/project-$2"
-    }
-    measure alone bash -c "$(run alone alone)"
     measure same bash -c "$(at_once "$(run same same-a)" "$(run same same-b)")"
-    system "$work/project-shared-a" "$work/cache-shared" "$target"
-    system "$work/project-shared-b" "$work/cache-shared" "$other"
-    system "$work/project-own-a" "$work/cache-own-a" "$target"
-    system "$work/project-own-b" "$work/cache-own-b" "$other"
-    measure own bash -c "$(at_once "$(run own-a own-a)" "$(run own-b own-b)")"
-    measure shared bash -c "$(at_once "$(run shared shared-a)" "$(run shared shared-b)")"
 }
 
 for ((round = 1; round <= rounds; round++)); do
@@ -140,6 +156,7 @@ for ((round = 1; round <= rounds; round++)); do
     mkdir -p "$RUSTUP_HOME" "$CARGO_HOME"
 
     [ "$builds" = 0 ] || compile
+    disjoint
 
     # A whole toolchain.
     sync
@@ -192,8 +209,6 @@ printf '\nMedians of %d rounds, %s cores, %s toolchain (%s MB unpacked), xz leve
     pair_row '`cache push` of it / `tar`, `zstd -3`, `curl -T-`' push send '<= 1.3'
     pair_row '`cache pull` of it / `curl`, `zstd -d`, `tar -x`, `sync -f`' pull receive '<= 1.3'
     pair_row 'the same / without `sync -f`' pull receive-cached ''
-    if [ "$builds" != 0 ]; then
-        pair_row 'two processes that need one compiled target / one' same alone '<= 1.05'
-        pair_row 'two that compile two targets in one cache / in two' shared own '<= 1.05'
-    fi
+    pair_row 'two processes that fetch different parts into one cache / into two' shared own '<= 1.05'
+    [ "$builds" = 0 ] || pair_row 'two that need one compiled target / one' same build '<= 1.05'
 }

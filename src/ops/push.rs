@@ -128,7 +128,7 @@ pub fn push(
     for outcome in pushing.all(&parcels)? {
         match outcome {
             Ok(pushed) => report.pushed.push(pushed),
-            Err(failed) => report.failed.push(failed),
+            Err(failed) => report.failed.push(*failed),
         }
     }
     Ok(report)
@@ -160,7 +160,7 @@ struct Goal<'a> {
     failures: AtomicU32,
 }
 
-type Outcome = Result<PushedTree, FailedPush>;
+type Outcome = Result<PushedTree, Box<FailedPush>>;
 
 struct Pushing<'a> {
     cx: &'a Context<'a>,
@@ -220,11 +220,11 @@ impl Pushing<'_> {
                 Err(error) => {
                     // An error that an interruption caused is none of its own.
                     self.cx.cancel.check()?;
-                    Err(FailedPush {
+                    Err(Box::new(FailedPush {
                         name: parcel.subject.label().to_owned(),
                         remote: goal.remote.to_string(),
                         error,
-                    })
+                    }))
                 }
             };
             outcomes.push(outcome);
@@ -281,17 +281,16 @@ impl Pushing<'_> {
         parcel: &Parcel,
         packed: &'p mut Option<(Packed, Staging)>,
     ) -> Result<&'p Packed, RemoteError> {
-        let made = match packed.take() {
-            Some(made) => made,
-            None => {
-                let (store, tree) = (self.store, parcel.tree);
-                let staging = store.stage(self.cx.observer, self.cx.cancel)?;
-                let listing = store.listing(tree).map_err(RemoteError::Listing)?;
-                let place = store.tree_path(tree);
-                let path = staging.path().join("blob");
-                let made = Packed::write(&place, &listing, &path, self.cx.cancel)?;
-                (made, staging)
-            }
+        let made = if let Some(made) = packed.take() {
+            made
+        } else {
+            let (store, tree) = (self.store, parcel.tree);
+            let staging = store.stage(self.cx.observer, self.cx.cancel)?;
+            let listing = store.listing(tree).map_err(RemoteError::Listing)?;
+            let place = store.tree_path(tree);
+            let path = staging.path().join("blob");
+            let made = Packed::write(&place, &listing, &path, self.cx.cancel)?;
+            (made, staging)
         };
         Ok(&packed.insert(made).0)
     }
