@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! make-dist build OUT [--cache DIR] [--level N] [--small-targets N]
-//!                     [--copy-std TARGET] DATE=SOURCE...
+//!                     [--copy-std TARGET] [--std TARGET=DIR]... DATE=SOURCE...
 //! make-dist serve OUT [ADDRESS]
 //! ```
 //!
 //! A SOURCE is `debian`, `tiny` for one of a few bytes, or the name of a toolchain that rustup installed. One
 //! without sources of the library gets Debian's, which are good for fetching
-//! but not for compiling.
+//! but not for compiling. `--std` adds the `rust-std` of a target, whose files
+//! are those below DIR.
 #![expect(clippy::print_stdout, reason = "a program for scripts")]
 #![allow(dead_code, reason = "the tests use the rest of the support")]
 
@@ -72,6 +73,7 @@ fn build(out: &Path, mut rest: &[&str]) -> io::Result<()> {
     };
     let mut small_targets = 0;
     let mut copied_std = None;
+    let mut stds = Vec::new();
     let mut tree = DistTree::builder();
     loop {
         rest = match rest {
@@ -92,6 +94,10 @@ fn build(out: &Path, mut rest: &[&str]) -> io::Result<()> {
                 copied_std = Some(*target);
                 rest
             }
+            ["--std", std, rest @ ..] => {
+                stds.push(std.split_once('=').ok_or_else(|| invalid("TARGET=DIR"))?);
+                rest
+            }
             [release, rest @ ..] => {
                 let (date, source) = release
                     .split_once('=')
@@ -103,6 +109,9 @@ fn build(out: &Path, mut rest: &[&str]) -> io::Result<()> {
                 );
                 packages.extend(copies.0);
                 packages.extend(copies.1);
+                for (target, dir) in &stds {
+                    packages.push(std_of(&packages, target, Path::new(dir))?);
+                }
                 tree = tree.release(Release::nightly(date).packages(packages));
                 rest
             }
@@ -161,6 +170,14 @@ fn small_copies(packages: &[Package], count: usize) -> Vec<Package> {
 /// All of the host's `rust-std` under another target's name.
 fn std_copy(packages: &[Package], target: Option<&str>) -> Option<Package> {
     renamed_std(packages, target?, |_| true)
+}
+
+/// The `rust-std` of a target, with these files, for the release's compiler.
+fn std_of(packages: &[Package], target: &str, dir: &Path) -> io::Result<Package> {
+    let rustc = packages.iter().find(|package| package.name == "rustc");
+    let rustc = rustc.ok_or_else(|| invalid("no rustc for the rust-std"))?;
+    let std = Package::new("rust-std", Some(target)).version(&rustc.version, &rustc.commit);
+    sources::add_tree(std, &format!("lib/rustlib/{target}/lib"), dir)
 }
 
 fn renamed_std(
