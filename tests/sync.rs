@@ -1,7 +1,6 @@
 //! `sync` and its neighbours by the binary, against small dist trees.
 #![allow(
     unreachable_pub,
-    clippy::panic,
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,

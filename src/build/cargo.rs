@@ -10,8 +10,7 @@
 //! | `__CARGO_DEFAULT_LIB_METADATA` = key  | symbols differ from a project's own copy of a crate        |
 //! | `--remap-path-prefix`                 | directories must not reach the compiled files              |
 //! | `-Zforce-unstable-if-unmarked`        | else private dependencies of std become importable         |
-//! | `-Zthreads`                           | the compiler's front end is most of the work, and serial   |
-//! | `GLIBC_TUNABLES`                      | fewer page faults                                          |
+//! | `RUSTC_WRAPPER` empty, or ours        | none of the user's; ours is [`super::front_end`]           |
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,14 +23,6 @@ use crate::types::{CrateSet, Panic, RecipeKey};
 
 /// Where build scripts and their linker are looked for.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-/// Lets the C library's allocator ask the kernel for huge pages, and keep what
-/// it has: a compiler of `core` otherwise takes a quarter of a million page
-/// faults, 7 % of its time. Compilers with an allocator of their own, and other
-/// C libraries, do not read it; no result depends on it.
-const MALLOC: &str = "glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:\
-                      glibc.malloc.trim_threshold=4294967296:\
-                      glibc.malloc.mmap_threshold=1073741824";
 
 /// The directories a cargo may write to.
 #[derive(Debug)]
@@ -56,8 +47,8 @@ pub(super) struct Invocation<'a> {
     pub(super) target_dir: &'a Path,
     /// `package/feature`, checked.
     pub(super) features: &'a [String],
-    /// Threads of the compiler's front end.
-    pub(super) threads: usize,
+    /// What cargo starts instead of the compiler.
+    pub(super) wrapper: Option<&'a Path>,
 }
 
 /// What kind of target it is.
@@ -86,8 +77,7 @@ impl Toolchain {
             .env("RUSTC_WORKSPACE_WRAPPER", "")
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_INCREMENTAL", "0")
-            .env("CARGO_TERM_COLOR", "never")
-            .env("GLIBC_TUNABLES", MALLOC);
+            .env("CARGO_TERM_COLOR", "never");
         command
     }
 
@@ -123,6 +113,9 @@ impl Invocation<'_> {
             command.arg("--features").arg(self.features.join(","));
         }
         self.profile(&mut command);
+        if let Some(wrapper) = self.wrapper {
+            command.env("RUSTC_WRAPPER", wrapper);
+        }
         command
             .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags().join("\u{1f}"))
             .env("__CARGO_DEFAULT_LIB_METADATA", self.key.to_hex());
@@ -183,9 +176,6 @@ impl Invocation<'_> {
         }
         if immediate || self.spec != Spec::BuiltIn {
             flags.push("-Zunstable-options".to_owned());
-        }
-        if self.threads > 1 {
-            flags.push(format!("-Zthreads={}", self.threads));
         }
         flags.extend(self.options.rustflags.iter().cloned());
         let to = format!("/rustc/{}", self.toolchain.version.commit);
@@ -289,7 +279,7 @@ mod tests {
             spec,
             target_dir: Path::new("/w/target"),
             features: &[],
-            threads: 2,
+            wrapper: None,
         };
         let command = invocation.command();
         let text = |s: &std::ffi::OsStr| s.to_str().unwrap().to_owned();
@@ -309,7 +299,6 @@ mod tests {
             [
                 "-Zforce-unstable-if-unmarked",
                 "-Cembed-bitcode=yes",
-                "-Zthreads=2",
                 "-Ctarget-cpu=x",
                 "--remap-path-prefix=/real/src=/rustc/abc",
                 "--remap-path-prefix=/w/vendored=/rustc/abc",

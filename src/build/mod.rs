@@ -15,6 +15,7 @@ mod cargo_lock;
 mod collect;
 pub mod error;
 mod features;
+mod front_end;
 pub mod jobs;
 mod messages;
 mod run;
@@ -88,9 +89,19 @@ pub struct Builder<'a> {
     root: PathBuf,
     places: Places,
     jobs: Jobs,
+    /// What cargo starts instead of the compiler, if that is not itself.
+    wrapper: Option<PathBuf>,
     workspaces: Mutex<Workspaces>,
     cancel: Cancel,
     observer: &'a dyn Observer,
+}
+
+/// How many threads each compiler's front end gets: the jobs shared out among
+/// the builds. The jobserver sees to it that they are never more than there are
+/// jobs, but threads that only wait still cost time.
+fn threads(options: &BuilderOptions, jobs: &Jobs) -> usize {
+    let builds = options.builds.clamp(1, jobs.at_once());
+    (jobs.jobs() / builds).clamp(1, 8)
 }
 
 /// The workspaces made so far: one with every dependency in place, and one
@@ -123,7 +134,10 @@ impl<'a> Builder<'a> {
         fs::create_dir_all(&places.home)?;
         fs::create_dir_all(&places.tmp)?;
         let jobs = Jobs::new(options.jobs, jobs::available_memory())?;
+        let threads = threads(&options, &jobs);
+        let wrapper = (threads > 1).then(|| front_end::write_wrapper(&root, threads));
         Ok(Self {
+            wrapper: wrapper.transpose()?,
             toolchain,
             options,
             root,
@@ -184,7 +198,7 @@ impl<'a> Builder<'a> {
             spec,
             target_dir: &dir,
             features,
-            threads: self.threads(job.options.crates),
+            wrapper: self.wrapper.as_deref(),
         };
         let mut command = invocation.command();
         self.jobs.configure(&mut command);
@@ -226,23 +240,6 @@ impl<'a> Builder<'a> {
                 known,
             }),
         }
-    }
-
-    /// How many threads each compiler's front end gets: the jobs shared out
-    /// among the builds. The jobserver sees to it that they are never more
-    /// than there are jobs, but threads that only wait still cost time.
-    ///
-    /// Before 1.86 cargo took every flag into the names and hashes of what it
-    /// builds, and the number of threads must not get there. And more than one
-    /// are for `core` alone: the metadata of `alloc` was seen to depend on
-    /// which thread was faster (rust-lang/rust#129094).
-    fn threads(&self, crates: CrateSet) -> usize {
-        let minor = self.toolchain.version.minor();
-        if crates != CrateSet::Core || minor.is_none_or(|minor| minor < 86) {
-            return 1;
-        }
-        let builds = self.options.builds.clamp(1, self.jobs.at_once());
-        (self.jobs.jobs() / builds).clamp(1, 8)
     }
 
     /// The workspace for a crate set; the first to ask lays it out.

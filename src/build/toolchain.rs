@@ -244,16 +244,6 @@ impl RustcVersion {
         })
     }
 
-    /// The second number of a release `1.x`.
-    pub(super) fn minor(&self) -> Option<u32> {
-        self.release
-            .strip_prefix("1.")?
-            .split('.')
-            .next()?
-            .parse()
-            .ok()
-    }
-
     fn parse(answer: &str) -> Result<Self, &'static str> {
         let first = first_line(answer);
         if !first.starts_with("rustc ") || first.chars().any(char::is_control) {
