@@ -1,5 +1,6 @@
 //! nginx with WebDAV.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -79,10 +80,12 @@ fn an_entry_is_an_action_result_to_the_compiler_of_the_format() {
         let file = files.iter().find(is_it).unwrap();
         let hash = file.file_name().unwrap().to_str().unwrap();
         let size = fs::metadata(file).unwrap().len();
-        expected.push_str(&format!(
+        write!(
+            expected,
             "output_files {{\n  path: \"{path}\"\n  digest {{\n    hash: \"{hash}\"\n    \
              size_bytes: {size}\n  }}\n}}\n"
-        ));
+        )
+        .unwrap();
     }
     assert_eq!(out, expected);
 }

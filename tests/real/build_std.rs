@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::compiled::{bare_boots, boots, checkout};
 use super::{HOST, HOSTED, system, use_output, user, write_crate};
 use crate::support::sandbox::Sandbox;
 
@@ -115,4 +116,42 @@ fn the_host_library_we_compile_passes_what_build_std_passes() {
     let theirs = passing(&sandbox, &theirs, &["-Zbuild-std", "--locked"]);
     assert_eq!(ours.len(), 6, "{ours:?}");
     assert_eq!(ours, theirs);
+}
+
+/// The same programs, with the same dependencies, on the same machine: with
+/// what we compiled and with what cargo compiles for itself.
+#[test]
+fn programs_without_std_boot_with_either() {
+    let mut sandbox = system();
+    let target = "thumbv7m-none-eabi";
+    let project = checkout(&sandbox, "channel = \"system\"", &[target]);
+    sandbox.run(&project, &["sync"]).exits(0);
+    // Both programs with one library, so in one way.
+    let lto = ["--config", "profile.release.lto=true"];
+    let runner = "target.thumbv7m-none-eabi.runner=\"qemu-system-arm -M lm3s6965evb -nographic \
+                  -monitor none -serial none -semihosting-config enable=on,target=native -kernel\"";
+    let words = [&lto[..], &["--config", runner, "--target", target]].concat();
+    boots(&sandbox, &project, &words);
+    bare_boots(&sandbox, &project, &words);
+
+    // Without an output that could be used by mistake.
+    let theirs = sandbox.path("theirs");
+    fs::rename(&project, &theirs).unwrap();
+    for left in [".sysroot", "target", "bare/target"] {
+        fs::remove_dir_all(theirs.join(left)).unwrap();
+    }
+    sandbox.set("RUSTC_BOOTSTRAP", "1");
+    sandbox.set("RUSTC", "/usr/bin/rustc");
+    let target_dir = sandbox.path("theirs-target");
+    sandbox.set("CARGO_TARGET_DIR", target_dir.to_str().unwrap());
+    let std = [
+        "-Zbuild-std=core,alloc,compiler_builtins",
+        "-Zbuild-std-features=compiler-builtins-mem",
+    ];
+    let words = [&std[..], &words].concat();
+    boots(&sandbox, &theirs, &words);
+    bare_boots(&sandbox, &theirs, &words);
+    let core = fs::read_dir(target_dir.join(target).join("release/deps")).unwrap();
+    let mut names = core.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.any(|name| name.starts_with("libcore-")));
 }

@@ -183,7 +183,7 @@ const CUSTOM: &str = "../targets/x86_64-quickstart.json";
 
 /// A checkout of the example with another manifest, and beside its program
 /// one that needs no link script.
-fn checkout(sandbox: &Sandbox, toolchain: &str, targets: &[&str]) -> PathBuf {
+pub(super) fn checkout(sandbox: &Sandbox, toolchain: &str, targets: &[&str]) -> PathBuf {
     let mut manifest = format!(
         "[toolchain]\n{toolchain}\n\n[defaults]\nstrategy = \"build\"\ncrates = [\"alloc\"]\n\
          features = [\"compiler-builtins-mem\"]\n\n"
@@ -256,14 +256,14 @@ fn links(sandbox: &Sandbox, project: &Path, target: &str, words: &[&str], machin
     }
 }
 
-fn boots(sandbox: &Sandbox, project: &Path, words: &[&str]) {
+pub(super) fn boots(sandbox: &Sandbox, project: &Path, words: &[&str]) {
     let run = ["run", "--quiet", "--release", "--locked"];
     let said = cargo(sandbox, project, &[&run, words].concat());
     assert_eq!(said.out.trim_end(), LINE);
 }
 
 /// Runs the program that is no example's on a machine.
-fn bare_boots(sandbox: &Sandbox, project: &Path, words: &[&str]) {
+pub(super) fn bare_boots(sandbox: &Sandbox, project: &Path, words: &[&str]) {
     let run = ["run", "--quiet", "--release"];
     let said = cargo(sandbox, &project.join("bare"), &[&run, words].concat());
     assert_eq!(said.out.trim_end(), DIGITS);
