@@ -117,13 +117,14 @@ middle() {
     sort -g | awk '{ v[NR] = $1 } END { m = int((NR + 1) / 2); print NR % 2 ? v[m] : (v[m] + v[m + 1]) / 2 }'
 }
 
-# checkout DIR TARGET...
+# checkout DIR TARGET...: with rust-src, unless `components` says otherwise.
+components='"rust-src"'
 checkout() {
     local dir=$1 target
     shift
     mkdir -p "$dir"
     {
-        printf '[toolchain]\nchannel = "nightly-%s"\nhosts = ["x86_64-unknown-linux-gnu"]\ncomponents = ["rust-src"]\n' "$date"
+        printf '[toolchain]\nchannel = "nightly-%s"\nhosts = ["x86_64-unknown-linux-gnu"]\ncomponents = [%s]\n' "$date" "$components"
         for target; do
             printf '\n[targets.%s]\nstrategy = "download"\n' "$target"
         done

@@ -39,7 +39,7 @@ clean_environment
 
 for ((round = 1; round <= rounds; round++)); do
     say "round $round of $rounds"
-    erase "$RUSTUP_HOME" "$CARGO_HOME" "$SYSROOT_CACHE_DIR" "$work"/{cold,warm,many}
+    erase "$RUSTUP_HOME" "$CARGO_HOME" "$SYSROOT_CACHE_DIR" "$work"/{cold,warm,many,many-src}
     mkdir -p "$RUSTUP_HOME" "$CARGO_HOME"
     sync
 
@@ -59,10 +59,19 @@ for ((round = 1; round <= rounds; round++)); do
         sort -u -k1,1 | cut -d' ' -f2- | tr '\n' '\0' >"$work/files"
     measure b3sum xargs -0 -n 100000 -a "$work/files" b3sum
 
-    checkout "$work/many" "${small[@]}"
-    "$sysroot" -C "$work/many" sync >/dev/null 2>&1 </dev/null
+    find "$SYSROOT_CACHE_DIR" -type f -size +0 -print0 >"$work/stored"
+    measure cache-verify "$sysroot" cache verify
+    measure b3sum-store xargs -0 -n 100000 -a "$work/stored" b3sum
+
+    # rust-src has three quarters of all files, and rustup looks at none.
+    components='' checkout "$work/many" "${small[@]}"
+    checkout "$work/many-src" "${small[@]}"
+    for project in many many-src; do
+        "$sysroot" -C "$work/$project" sync >/dev/null 2>&1 </dev/null
+    done
     "$rustup" target add --toolchain "nightly-$date" "${small[@]}" >/dev/null 2>&1
     measure_many sysroot-noop 20 "$sysroot" -C "$work/many" sync
+    measure_many sysroot-noop-src 20 "$sysroot" -C "$work/many-src" sync
     measure_many rustup-noop 20 "$rustup" target add --toolchain "nightly-$date" "${small[0]}"
 done
 
@@ -84,6 +93,8 @@ printf '\nMedians of %d rounds, %s cores, %s toolchain, xz level %s, %s.\n\n' \
     row 'its peak memory' "$(median sysroot-cold 2)" "$(median rustup-cold 2)" '<= 1' 0.0009765625 MiB
     row 'warm sync of a fresh checkout / `rustup toolchain install`' "$(median sysroot-warm 1)" "$(median rustup-cold 1)" '<= 0.033' 1000 ms
     row 'no-op sync, 20 targets / `rustup target add` of one installed' "$(median sysroot-noop 1)" "$(median rustup-noop 1)" '< 0.5' 1000 ms
-    row 'its instructions (callgrind)' "${ours:-0}" "${theirs:-1}" '' 0.000001 M
+    row 'the same with rust-src, 3 351 files more' "$(median sysroot-noop-src 1)" "$(median rustup-noop 1)" '' 1000 ms
+    row 'instructions of the no-op without rust-src (callgrind)' "${ours:-0}" "${theirs:-1}" '' 0.000001 M
     row '`verify --deep` / `b3sum` of the same files' "$(median verify-deep 1)" "$(median b3sum 1)" '<= 1.25' 1000 ms
+    row '`cache verify` / `b3sum` of the store' "$(median cache-verify 1)" "$(median b3sum-store 1)" '' 1000 ms
 }
