@@ -74,6 +74,15 @@ has_rust() {
     [ "$(printf '1.95\n%s\n' "${version%% *}" | sort -V | head -n 1)" = 1.95 ]
 }
 
+# What checks the code's form; a distribution's compiler may come without.
+ensure_rust_tools() {
+    local tool
+    for tool in fmt clippy; do
+        cargo "$tool" --version >/dev/null 2>&1 ||
+            die "no cargo $tool here: install a toolchain that has it (see https://rustup.rs)"
+    done
+}
+
 # A Rust toolchain and a C compiler, to build sysroot itself.
 ensure_rust() {
     has_rust || ensure_packages rustc-web cargo-web

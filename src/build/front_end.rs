@@ -37,8 +37,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let wrapper = write_wrapper(dir.path(), 3).unwrap();
         let said = |arguments: &[&str]| {
-            let mut command = process::isolated(&wrapper);
-            let output = command.arg("/bin/echo").args(arguments).output().unwrap();
+            // By the shell: a child of another test may still have the file
+            // open for writing, which keeps it from being started itself.
+            let mut command = process::isolated(Path::new("/bin/sh"));
+            command.arg(&wrapper).arg("/bin/echo").args(arguments);
+            let output = command.output().unwrap();
             assert!(output.status.success());
             String::from_utf8(output.stdout).unwrap()
         };

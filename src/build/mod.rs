@@ -98,8 +98,12 @@ pub struct Builder<'a> {
 
 /// How many threads each compiler's front end gets: the jobs shared out among
 /// the builds. The jobserver sees to it that they are never more than there are
-/// jobs, but threads that only wait still cost time.
+/// jobs, but threads that only wait still cost time. One where there is no
+/// shell to ask for more.
 fn threads(options: &BuilderOptions, jobs: &Jobs) -> usize {
+    if cfg!(not(unix)) {
+        return 1;
+    }
     let builds = options.builds.clamp(1, jobs.at_once());
     (jobs.jobs() / builds).clamp(1, 8)
 }

@@ -232,6 +232,8 @@ fn reproducible_in_every_respect_that_is_promised() {
         ("LC_ALL", "tr_TR.UTF-8"),
         ("USER", "somebody-else"),
         ("SOURCE_DATE_EPOCH", "86400"),
+        // Both at once however little is free beside the other tests.
+        ("SYSROOT_FAULT_MEMORY", "8000000000"),
     ] {
         second.set(name, value);
     }

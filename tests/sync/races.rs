@@ -137,7 +137,7 @@ fn case_106_what_a_collector_takes_away_while_it_is_checked_is_no_damage() {
     let mut command = std::process::Command::new("strace");
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat", "-P"]);
     command.arg(&listing);
-    command.args(["-e", "inject=openat:delay_enter=3000000"]);
+    command.args(["-e", "inject=openat:delay_enter=5000000"]);
     command.args([env!("CARGO_BIN_EXE_sysroot"), "cache", "verify", "--json"]);
     command
         .env_clear()
@@ -145,12 +145,33 @@ fn case_106_what_a_collector_takes_away_while_it_is_checked_is_no_damage() {
         .current_dir(bed.dir("p"));
     let command = command.stdout(std::process::Stdio::piped());
     let check = command.spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    eventually("waits", || is_held_by(check.id()));
     fs::rename(tree.path(), bed.sandbox.path("packed/gone")).unwrap();
     fs::remove_file(&listing).unwrap();
     let output = check.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
+}
+
+/// Whether a thread of what strace runs is stopped by it for longer than the
+/// time it takes to look at a call.
+fn is_held_by(strace: u32) -> bool {
+    let children = format!("/proc/{strace}/task/{strace}/children");
+    let stopped = || {
+        let children = fs::read_to_string(&children).unwrap_or_default();
+        let tasks = children.split_whitespace().flat_map(|child| {
+            let tasks = fs::read_dir(format!("/proc/{child}/task"));
+            tasks.into_iter().flatten().flatten()
+        });
+        let state = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
+        tasks
+            .filter_map(state)
+            .any(|status| status.contains("State:\tt"))
+    };
+    (0..10).all(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        stopped()
+    })
 }
 
 #[test]
