@@ -163,6 +163,9 @@ pub enum Fault {
     /// Bytes came fast enough, and still not all of them in time.
     #[error("it took longer than {} seconds", .0.as_secs_f32())]
     TooLong(Duration),
+    /// The server wasted as much time in this run as it may, over all requests.
+    #[error("requests that gave nothing took {} seconds of this run", .0.as_secs_f32())]
+    Spent(Duration),
     /// The server answered with an error.
     #[error("the server answered {status}")]
     Status {
@@ -263,6 +266,7 @@ impl Fault {
             | Self::Silent(_)
             | Self::TooSlow { .. }
             | Self::TooLong(_)
+            | Self::Spent(_)
             | Self::Status { .. }
             | Self::Range(_)
             | Self::Encoding(_) => {

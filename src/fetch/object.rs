@@ -199,7 +199,7 @@ impl Client {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(Refused::Fault(Fault::of_request(error))),
             Err(Interrupted::TimedOut) => Err(Refused::Fault(late)),
-            Err(Interrupted::Spent(limit)) => Err(Refused::Fault(Fault::TooLong(limit))),
+            Err(Interrupted::Spent(limit)) => Err(Refused::Fault(Fault::Spent(limit))),
             Err(Interrupted::Cancelled(why)) => Err(Refused::Other(why.into())),
         }
     }

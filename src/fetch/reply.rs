@@ -1,5 +1,7 @@
 //! One request: redirects, the answer's header, and its body at a minimum rate.
 
+use std::time::Duration;
+
 use reqwest::header::{self, HeaderMap};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
@@ -139,10 +141,6 @@ async fn read_body(
     let mut deadline = Instant::now() + options.window;
     let mut in_window = 0;
     loop {
-        // Bytes that never stop coming keep no wait from ending.
-        if let Some(budget) = options.budget.as_ref().filter(|b| b.is_spent()) {
-            return Err(Stop::Fault(Fault::TooLong(budget.limit())));
-        }
         if let Some(total) = options.total
             && end.is_some_and(|end| Instant::now() >= end)
         {
@@ -152,7 +150,7 @@ async fn read_body(
         let wait = Until::new(wake, options);
         let chunk = match wait.wait(response.chunk()).await {
             Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
-            Err(Interrupted::Spent(limit)) => return Err(Fault::TooLong(limit).into()),
+            Err(Interrupted::Spent(limit)) => return Err(Fault::Spent(limit).into()),
             Err(Interrupted::TimedOut) => None,
             Ok(Ok(None)) => return Ok(()),
             Ok(Ok(Some(chunk))) => Some(chunk),
@@ -172,6 +170,10 @@ async fn read_body(
             sink.write(&chunk)?;
             in_window += chunk.len() as u64;
             progress(Arrival::Bytes(chunk.len() as u64));
+        }
+        // Bytes that never stop coming keep no wait from ending.
+        if let Some(budget) = options.budget.as_ref().filter(|b| b.is_spent()) {
+            return Err(Fault::Spent(budget.limit()).into());
         }
         // Bytes over a window, not time since the last byte: a server that
         // sends one byte a second must not hold us for ever.
@@ -205,11 +207,7 @@ async fn open(
         let response = match wait.wait(request.send()).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(Fault::of_request(error).into()),
-            Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
-            Err(Interrupted::TimedOut) => {
-                return Err(Fault::Silent(patience).into());
-            }
-            Err(Interrupted::Spent(limit)) => return Err(Fault::TooLong(limit).into()),
+            Err(why) => return Err(interrupted(why, patience)),
         };
         if !is_redirect(response.status()) {
             return Ok(response);
@@ -222,12 +220,8 @@ async fn open(
         let location = response.headers().get(header::LOCATION);
         let to = redirect::follow(&context, location.map(header::HeaderValue::as_bytes))?;
         if redirect::needs_lookup(ask.url, &to) && !uses_proxy(options) {
-            let lookup = wait.wait(resolves_inside(&to)).await;
-            match lookup {
-                Ok(true) => return Err(redirect::leads_inside(&to).into()),
-                Err(Interrupted::Cancelled(why)) => return Err(Stop::Cancelled(why)),
-                Ok(false) | Err(Interrupted::TimedOut | Interrupted::Spent(_)) => {}
-            }
+            let inside = wait.wait(resolves_inside(&to)).await;
+            may_follow(inside, &to, patience)?;
         }
         url = to;
     }
@@ -235,6 +229,24 @@ async fn open(
         to: super::server::shown(&url),
         reason: "there are too many redirects in a row",
     }))
+}
+
+/// A redirect is followed only if it is known that it does not lead inside.
+fn may_follow(inside: Result<bool, Interrupted>, to: &Url, patience: Duration) -> Result<(), Stop> {
+    match inside {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(redirect::leads_inside(to).into()),
+        Err(why) => Err(interrupted(why, patience)),
+    }
+}
+
+/// What it means that no answer came; `patience` is how long it may take.
+fn interrupted(why: Interrupted, patience: Duration) -> Stop {
+    match why {
+        Interrupted::Cancelled(why) => Stop::Cancelled(why),
+        Interrupted::TimedOut => Fault::Silent(patience).into(),
+        Interrupted::Spent(limit) => Fault::Spent(limit).into(),
+    }
 }
 
 fn uses_proxy(options: &Options) -> bool {
@@ -306,4 +318,22 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_018_a_redirect_whose_address_is_not_known_in_time_is_not_followed() {
+        let to = Url::parse("https://elsewhere.example/file").unwrap();
+        let follow = |inside| may_follow(inside, &to, Duration::from_secs(2));
+        assert!(follow(Ok(false)).is_ok());
+        let inside = follow(Ok(true));
+        assert!(matches!(inside, Err(Stop::Fault(Fault::Redirect { .. }))));
+        let late = follow(Err(Interrupted::TimedOut));
+        assert!(matches!(late, Err(Stop::Fault(Fault::Silent(_)))));
+        let spent = follow(Err(Interrupted::Spent(Duration::from_secs(60))));
+        assert!(matches!(spent, Err(Stop::Fault(Fault::Spent(_)))));
+    }
 }

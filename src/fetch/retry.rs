@@ -31,7 +31,7 @@ pub(super) fn next(fault: &Fault) -> Next {
         | Fault::Body { .. }
         | Fault::Silent(_)
         | Fault::TooSlow { .. } => Next::Backoff,
-        Fault::TooLong(_) => Next::GiveUp,
+        Fault::TooLong(_) | Fault::Spent(_) => Next::GiveUp,
         Fault::Status {
             status,
             retry_after,

@@ -147,11 +147,12 @@ impl<'a> Until<'a> {
             if let Ok(output) = tokio::time::timeout_at(tick, &mut future).await {
                 return Ok(output);
             }
-            if Instant::now() >= self.deadline {
-                return Err(Interrupted::TimedOut);
-            }
+            // First: it ends the use of the server, not of one answer.
             if let Some(budget) = self.budget.filter(|budget| budget.is_spent()) {
                 return Err(Interrupted::Spent(budget.limit()));
+            }
+            if Instant::now() >= self.deadline {
+                return Err(Interrupted::TimedOut);
             }
         }
     }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use super::project::Project;
+use super::workers::{self, Turn};
 use super::{Context, OpsError, sync};
 use crate::events::{Event, Stage};
 use crate::lock::{Lock, LockedSource};
@@ -111,18 +113,15 @@ pub fn push(
     if options.components {
         parcels.extend(components(&store, &file.lock, &mut report.missing));
     }
-    let goals = settings.writable().map(|remote| {
-        let transport = connect(remote, cx.surroundings(), Patience::Asked, None)?;
-        Ok(Goal {
-            remote,
-            transport,
-            failures: AtomicU32::new(0),
-        })
+    let goals = settings.writable().map(|remote| Goal {
+        remote,
+        transport: OnceLock::new(),
+        failures: AtomicU32::new(0),
     });
     let pushing = Pushing {
         cx,
         store: &store,
-        goals: goals.collect::<Result<Vec<_>, RemoteError>>()?,
+        goals: goals.collect(),
         key: key.as_ref(),
     };
     for outcome in pushing.all(&parcels)? {
@@ -155,7 +154,8 @@ struct Parcel {
 /// A remote to push to.
 struct Goal<'a> {
     remote: &'a Remote,
-    transport: Box<dyn Transport>,
+    /// Made for the first tree; where that fails, each tree has the error.
+    transport: OnceLock<Box<dyn Transport>>,
     /// Trees in a row that it failed to take.
     failures: AtomicU32,
 }
@@ -173,34 +173,14 @@ impl Pushing<'_> {
     /// Sends all of them, some at once; the results are by remote, then in the
     /// parcels' order.
     fn all(&self, parcels: &[Parcel]) -> Result<Vec<Outcome>, OpsError> {
-        let next = AtomicUsize::new(0);
-        let work = || -> Result<Vec<(usize, usize, Outcome)>, OpsError> {
-            let mut done = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::SeqCst);
-                let Some(parcel) = parcels.get(at) else {
-                    return Ok(done);
-                };
-                let outcomes = self.parcel(parcel)?.into_iter().enumerate();
-                done.extend(outcomes.map(|(goal, outcome)| (goal, at, outcome)));
-            }
-        };
-        let results: Vec<_> = std::thread::scope(|scope| {
-            let count = PUSHERS.min(parcels.len());
-            let workers: Vec<_> = (0..count).map(|_| scope.spawn(work)).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
-                worker
-                    .join()
-                    .unwrap_or_else(|e| std::panic::resume_unwind(e))
-            };
-            workers.into_iter().map(join).collect()
-        });
+        let work = |parcel: &Parcel, _| Turn::Done(self.parcel(parcel));
         let mut outcomes = Vec::new();
-        for result in results {
-            outcomes.extend(result?);
+        for result in workers::each(parcels, PUSHERS, work) {
+            outcomes.extend(result?.into_iter().enumerate());
         }
-        outcomes.sort_by_key(|(goal, at, _)| (*goal, *at));
-        Ok(outcomes.into_iter().map(|(.., outcome)| outcome).collect())
+        // Stable: the parcels of a remote stay in their order.
+        outcomes.sort_by_key(|(goal, _)| *goal);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
     /// Sends one tree to every remote. It is compressed for the first one that
@@ -244,6 +224,7 @@ impl Pushing<'_> {
                 failures: GIVE_UP,
             });
         }
+        let transport = self.transport(goal)?;
         let observer = self.cx.observer;
         let (begun, stage) = (Instant::now(), Stage::Push);
         let task = parcel.subject.label().to_owned();
@@ -252,9 +233,9 @@ impl Pushing<'_> {
             stage,
             total: None,
         });
-        let (transport, remote) = (&*goal.transport, goal.remote);
+        let (remote, key) = (goal.remote, self.key);
         let (subject, tree) = (&parcel.subject, parcel.tree);
-        let result = push_tree(transport, remote, subject, tree, self.key, || {
+        let result = push_tree(transport, remote, observer, subject, tree, key, || {
             self.packed(parcel, packed)
         });
         observer.event(match &result {
@@ -274,6 +255,15 @@ impl Pushing<'_> {
             Err(_) => {}
         }
         result
+    }
+
+    fn transport<'g>(&self, goal: &'g Goal<'_>) -> Result<&'g dyn Transport, RemoteError> {
+        if let Some(transport) = goal.transport.get() {
+            return Ok(&**transport);
+        }
+        let made = connect(goal.remote, self.cx.surroundings(), Patience::Asked, None)?;
+        // Of two that are made at once, one is used.
+        Ok(&**goal.transport.get_or_init(|| made))
     }
 
     fn packed<'p>(

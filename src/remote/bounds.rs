@@ -15,11 +15,13 @@ pub enum Patience {
     /// |---|---|
     /// | from the request to the answer's header, connecting included | 2 s |
     /// | bytes within any 5 s | 256 KiB |
+    /// | one body, however fast it comes | 4 min |
     /// | all look-ups of a run that gave nothing, together | 60 s |
     /// | requests for one object | 1 |
     ///
     /// A look-up that gave a tree counts towards the 60 s as far as it took
-    /// longer than 2 s and one more for each MiB.
+    /// longer than 2 s and one more for each MiB. While a tree comes, each MiB
+    /// is worth its second already.
     Automatic,
     /// The user asked for it (`cache push`, `cache pull`): as for downloads
     /// from the dist server, and at most half an hour an object.
@@ -41,7 +43,12 @@ pub(super) struct Bounds {
 
 /// What a look-up that gave a tree of so many compressed bytes may have taken.
 pub(super) fn fair(size: u64) -> Duration {
-    Duration::from_secs(2) + Duration::from_millis((size >> 10).saturating_mul(1000) >> 10)
+    Duration::from_secs(2) + worth(size)
+}
+
+/// What so many bytes of a tree that is on its way may have taken.
+pub(super) fn worth(received: u64) -> Duration {
+    Duration::from_millis((received >> 10).saturating_mul(1000) >> 10)
 }
 
 /// The time that a remote may waste in one run, unless a test says otherwise.
@@ -63,8 +70,9 @@ impl Patience {
                 answer: Duration::ZERO,
                 window: Duration::from_secs(5),
                 minimum_bytes: 256 << 10,
-                // The budget is shorter.
-                total: Duration::from_mins(2),
+                // The largest archives at the lowest rate that costs nothing;
+                // it is also what a body of wrong bytes may take.
+                total: Duration::from_mins(4),
                 lost: Some(lost()),
                 attempts: 1,
             },
@@ -103,5 +111,22 @@ impl Patience {
             cancel: cancel.clone(),
             ..Options::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_131_a_body_is_cut_off_by_no_bound_at_the_rate_that_costs_nothing() {
+        let bounds = Patience::Automatic.bounds();
+        let size = 200 << 20;
+        assert!(worth(size) >= Duration::from_secs(200));
+        assert!(bounds.total > fair(size));
+        let mebibyte_a_second = bounds.window.as_secs() << 20;
+        assert!(bounds.minimum_bytes < mebibyte_a_second);
+        // A trickle is worth nothing.
+        assert_eq!(worth(1000), Duration::ZERO);
     }
 }

@@ -7,7 +7,7 @@ use reqwest::Url;
 use super::error::RemoteError;
 use super::transport::{BlobRef, Got, Name, Put, Receive, Transport, Writing};
 use super::{MAX_BLOB, MAX_RECORD, action};
-use crate::fetch::{Client, Credentials, DistServer, Options, Sent, Upload};
+use crate::fetch::{Client, Credentials, DistServer, Fault, FetchError, Options, Sent, Upload};
 use crate::types::{RelPath, Sha256};
 
 /// The largest action entry, in bytes; one of ours has about 250.
@@ -29,6 +29,27 @@ impl HttpRemote {
         let server = DistServer::http(root.clone(), credentials);
         let client = Client::new(server, options)?;
         Ok(Self { client, remote })
+    }
+
+    fn object(
+        &self,
+        path: &RelPath,
+        limit: u64,
+        pinned: bool,
+        to: &mut dyn Receive,
+    ) -> Result<bool, RemoteError> {
+        let result = self.client.object(path, limit, pinned, to);
+        result.map_err(|error| match error {
+            // No fault of this one request.
+            FetchError::Transfer {
+                source: Fault::Spent(limit),
+                ..
+            } => RemoteError::Spent {
+                remote: self.remote.clone(),
+                limit,
+            },
+            error => error.into(),
+        })
     }
 
     fn path(directory: &str, name: &str) -> Result<RelPath, RemoteError> {
@@ -53,7 +74,7 @@ impl Transport for HttpRemote {
     fn get(&self, name: &Name) -> Result<Got<Vec<u8>>, RemoteError> {
         let mut entry = Vec::new();
         let path = Self::action(name)?;
-        if !self.client.object(&path, MAX_ACTION, false, &mut entry)? {
+        if !self.object(&path, MAX_ACTION, false, &mut entry)? {
             return Ok(Got::Nothing);
         }
         // Our names are hashes of ours, so nobody else's entry stands there.
@@ -71,7 +92,7 @@ impl Transport for HttpRemote {
         }
         let mut record = Vec::new();
         let path = Self::cas(file.blob.sha256)?;
-        if !self.client.object(&path, limit, true, &mut record)? {
+        if !self.object(&path, limit, true, &mut record)? {
             return Ok(Got::Broken("an entry but not the record that it names"));
         }
         let found = Sha256::of(&record);
@@ -87,9 +108,7 @@ impl Transport for HttpRemote {
 
     fn get_blob(&self, blob: &BlobRef, to: &mut dyn Receive) -> Result<bool, RemoteError> {
         let limit = blob.size.min(MAX_BLOB);
-        Ok(self
-            .client
-            .object(&Self::cas(blob.sha256)?, limit, true, to)?)
+        self.object(&Self::cas(blob.sha256)?, limit, true, to)
     }
 
     fn has_blob(&self, blob: &BlobRef) -> Result<bool, RemoteError> {

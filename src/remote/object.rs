@@ -92,7 +92,12 @@ impl ObjectRemote {
     }
 
     fn took_longer(&self, limit: Duration) -> RemoteError {
-        self.too_slow(format!("it took longer than {} seconds", limit.as_secs()))
+        self.too_slow(format!("it took longer than {} seconds", seconds(limit)))
+    }
+
+    fn spent(&self, limit: Duration) -> RemoteError {
+        let remote = self.remote.clone();
+        RemoteError::Spent { remote, limit }
     }
 
     fn until(&self, deadline: Instant) -> Until<'_> {
@@ -111,10 +116,10 @@ impl ObjectRemote {
     ) -> Result<Result<T, Error>, RemoteError> {
         match self.until(Instant::now() + limit).wait(request).await {
             Ok(result) => Ok(result),
-            Err(Interrupted::Spent(limit)) => Err(self.took_longer(limit)),
+            Err(Interrupted::Spent(limit)) => Err(self.spent(limit)),
             Err(Interrupted::Cancelled(why)) => Err(why.into()),
             Err(Interrupted::TimedOut) => {
-                Err(self.too_slow(format!("no answer within {} seconds", limit.as_secs())))
+                Err(self.too_slow(format!("no answer within {} seconds", seconds(limit))))
             }
         }
     }
@@ -171,7 +176,7 @@ impl ObjectRemote {
             let next = poll_fn(|cx| stream.as_mut().poll_next(cx));
             let until = self.until(deadline.min(end));
             match until.wait(next).await {
-                Err(Interrupted::Spent(limit)) => return Err(self.took_longer(limit)),
+                Err(Interrupted::Spent(limit)) => return Err(self.spent(limit)),
                 Err(Interrupted::Cancelled(why)) => return Err(why.into()),
                 Ok(None) => return Ok(()),
                 Ok(Some(Err(e))) => return Err(self.failed(&e)),
@@ -192,7 +197,7 @@ impl ObjectRemote {
             }
             // Bytes that never stop coming keep no wait from ending.
             if let Some(budget) = self.budget.as_ref().filter(|b| b.is_spent()) {
-                return Err(self.took_longer(budget.limit()));
+                return Err(self.spent(budget.limit()));
             }
             if now >= deadline {
                 if in_window < minimum_bytes {
@@ -263,6 +268,13 @@ impl ObjectRemote {
         }
         sent.map(|_| ())
     }
+}
+
+/// A time in seconds, to the millisecond: what is left of a bound may be less
+/// than one second.
+fn seconds(time: Duration) -> f32 {
+    let beyond = time.subsec_nanos() % 1_000_000;
+    (time - Duration::from_nanos(beyond.into())).as_secs_f32()
 }
 
 fn read_part(file: &mut File, size: u64) -> Result<Vec<u8>, RemoteError> {

@@ -5,12 +5,15 @@
 //! One that answers and has nothing to give is asked until it has wasted its
 //! [`Budget`].
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::BufReader;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use super::bounds::{Patience, fair};
+use super::bounds::{Patience, fair, worth};
 use super::connect::{Surroundings, connect};
 use super::error::RemoteError;
 use super::incoming::Incoming;
@@ -18,7 +21,7 @@ use super::place::{Place, Remote};
 use super::record::{Record, Subject};
 use super::sign::PublicKey;
 use super::transport::{Got, Transport};
-use crate::events::Event;
+use crate::events::{Cancel, Cancelled, Event};
 use crate::fetch::Budget;
 use crate::pack;
 use crate::store::{Staging, Store};
@@ -27,6 +30,8 @@ use crate::types::{Listing, TreeDigest};
 /// How many packs are unpacked at once; each may take 110 MiB of memory,
 /// whatever it says ([`pack::read`]).
 const UNPACKERS: usize = 2;
+/// How often a wait looks whether somebody cancelled.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What is looked for.
 #[derive(Clone, Debug)]
@@ -67,15 +72,30 @@ struct Gate {
     freed: Condvar,
 }
 
+/// The right to be in, until it is dropped.
+struct Permit<'a>(&'a Gate);
+
 impl Gate {
-    fn pass<T>(&self, work: impl FnOnce() -> T) -> T {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = self.freed.wait_while(free, |free| *free == 0);
-        *wait.unwrap_or_else(PoisonError::into_inner) -= 1;
-        let result = work();
-        *self.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.freed.notify_one();
-        result
+    fn enter(&self, cancel: &Cancel) -> Result<Permit<'_>, Cancelled> {
+        let mut free = self.free();
+        while *free == 0 {
+            cancel.check()?;
+            let waited = self.freed.wait_timeout(free, TICK);
+            free = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *free -= 1;
+        Ok(Permit(self))
+    }
+
+    fn free(&self) -> MutexGuard<'_, usize> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.0.free() += 1;
+        self.0.freed.notify_one();
     }
 }
 
@@ -203,7 +223,15 @@ impl<'a> Remotes<'a> {
             return Ok(None);
         }
         let blobs = store.stage(self.around.observer, self.around.cancel)?;
-        let mut blob = Incoming::create(&blobs.path().join("blob"), progress)?;
+        let received = Cell::new(0);
+        let progress = |bytes| {
+            received.set(received.get() + bytes);
+            if let Some(look) = &look {
+                look.progress(worth(received.get()));
+            }
+            progress(bytes);
+        };
+        let mut blob = Incoming::create(&blobs.path().join("blob"), &progress)?;
         if !transport.get_blob(&record.blob.into(), &mut blob)? {
             let text = format!("has a record of `{what}` but not its blob");
             self.tell(member, Miss::NoBlob, &text);
@@ -217,13 +245,14 @@ impl<'a> Remotes<'a> {
                 found,
             });
         }
+        let blob = blob.finish()?;
         if let Some(look) = look {
             look.was_useful(fair(size));
         }
         let staging = store.stage(self.around.observer, self.around.cancel)?;
-        let listing = self
-            .unpacking
-            .pass(|| self.unpack(&member.remote, &record, blob, &staging))?;
+        let permit = self.unpacking.enter(self.around.cancel)?;
+        let listing = self.unpack(&member.remote, &record, blob, &staging)?;
+        drop(permit);
         Ok(Some(Found {
             staging,
             listing,
@@ -238,7 +267,7 @@ impl<'a> Remotes<'a> {
         &self,
         remote: &Remote,
         record: &Record,
-        blob: Incoming<'_>,
+        blob: File,
         into: &Staging,
     ) -> Result<Listing, RemoteError> {
         let limits = pack::Limits {
@@ -246,7 +275,7 @@ impl<'a> Remotes<'a> {
             cancel: self.around.cancel.clone(),
             ..pack::Limits::default()
         };
-        let input = BufReader::with_capacity(1 << 17, blob.finish()?);
+        let input = BufReader::with_capacity(1 << 17, blob);
         pack::read(input, record.tree, &limits, into.path()).map_err(|e| {
             if e.is_content() {
                 RemoteError::Tree {
@@ -360,5 +389,42 @@ fn is_ours(error: &RemoteError, remote: &Remote) -> bool {
             !of_remote(&e.path)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate() -> Gate {
+        Gate {
+            free: Mutex::new(1),
+            freed: Condvar::new(),
+        }
+    }
+
+    #[test]
+    fn a_panic_within_gives_its_place_back() {
+        let (gate, cancel) = (gate(), Cancel::default());
+        let panicked = std::thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                let _permit = gate.enter(&cancel);
+                panic!("on purpose");
+            });
+            work.join()
+        });
+        assert!(panicked.is_err());
+        assert_eq!(*gate.free(), 1);
+    }
+
+    #[test]
+    fn case_081_an_interrupt_ends_the_wait_for_a_place() {
+        let (gate, cancel) = (gate(), Cancel::default());
+        let _permit = gate.enter(&cancel).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| gate.enter(&cancel).is_err());
+            cancel.set(Cancelled::Interrupt);
+            assert!(waiting.join().unwrap());
+        });
     }
 }

@@ -14,7 +14,7 @@ use super::record::{Blob, MAX_SIGNATURES, Record, RecordError, Subject};
 use super::sign::SecretKey;
 use super::transport::{Got, Put, Transport, Writing};
 use super::{MAX_BLOB, record::MAX_UNPACKED};
-use crate::events::Cancel;
+use crate::events::{Cancel, Event, Observer};
 use crate::pack;
 use crate::sys::fs;
 use crate::types::{Listing, Sha256, TreeDigest};
@@ -114,10 +114,11 @@ pub enum Pushed {
 }
 
 /// Writes a tree and its record to a remote. `packed` is called if the blob
-/// has to be sent.
+/// has to be sent; `observer` is warned if a tree is there without our signature.
 pub fn push<'p>(
     transport: &dyn Transport,
     remote: &Remote,
+    observer: &dyn Observer,
     subject: &Subject,
     tree: TreeDigest,
     key: Option<&SecretKey>,
@@ -156,7 +157,16 @@ pub fn push<'p>(
         return write(transport, remote, subject, key, packed, Writing::Replace);
     }
     transport.put_blob(&record.blob.into(), &packed.file)?;
-    add_signature(transport, remote, record, key)?;
+    match add_signature(transport, remote, record, key) {
+        Ok(_) => {}
+        // The tree is whole again, for everybody who trusts one of the signers.
+        Err(error @ RemoteError::SignaturesFull { .. }) => {
+            let label = subject.label();
+            let text = format!("`{label}` was sent again without our signature: {error}");
+            observer.event(Event::Warning(text));
+        }
+        Err(error) => return Err(error),
+    }
     Ok(Pushed::New)
 }
 

@@ -416,6 +416,13 @@ fn case_129_a_record_gets_no_more_signatures_than_readers_accept() {
     let said = world.run(&project, &push).exits(6);
     said.mentions("16 signatures");
     assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    // A blob that is gone is sent again all the same.
+    fs::remove_file(only(&share, "blobs")).unwrap();
+    let said = world.run(&project, &push).exits(0);
+    assert_eq!(super::warnings(&said).len(), 1, "{}", said.err);
+    said.mentions("new").mentions("16 signatures");
+    assert!(only(&share, "blobs").is_file());
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
     // Its readers still take it.
     world.trust(&first.unwrap());
     let other = world.machine_with("b", &[ONE], &unpinned);
@@ -496,6 +503,24 @@ fn what_fails_on_one_remote_stops_no_other_tree_and_no_other_remote() {
     assert!(bad.requests().len() <= 4, "{}", bad.requests().len());
     let text = world.run(&project, &["cache", "push"]).exits(4);
     text.mentions("not asked any more").mentions("present");
+}
+
+#[test]
+fn a_remote_that_cannot_be_set_up_stops_no_other_remote() {
+    let (mut world, project, _) = World::built(&[ONE, TWO]);
+    let (server, objects) = cache_server();
+    // No account is named.
+    world.remote(&format!("az://container/x {}", server.url()), true);
+    let said = world.run(&project, &["cache", "push", "--json"]).exits(2);
+    let report = said.json();
+    assert_eq!(report["pushed"].as_array().unwrap().len(), 2, "{report}");
+    let failed = report["failed"].as_array().unwrap();
+    assert_eq!(failed.len(), 2, "{report}");
+    for tree in failed {
+        assert!(tree["remote"].as_str().unwrap().starts_with("az:"));
+        assert_eq!(tree["exit_code"], 2, "{report}");
+    }
+    assert_eq!(objects.lock().unwrap().len(), 6);
 }
 
 #[test]
