@@ -66,8 +66,8 @@ pub enum ToolchainError {
         /// The start of what it said.
         stderr: String,
     },
-    /// The answer to `rustc -vV` lacks a line or has a malformed one.
-    #[error("`{} -vV` is no compiler's answer: {reason}: `{}`", .program.display(), .answer.escape_debug())]
+    /// The answer to `rustc -vV` or `cargo -V` lacks a line or has a malformed one.
+    #[error("what `{}` says of its version is malformed: {reason}: `{}`", .program.display(), .answer.escape_debug())]
     Malformed {
         /// The program.
         program: PathBuf,
@@ -167,12 +167,20 @@ impl Toolchain {
         }
         let version = RustcVersion::ask(rustc)?;
         let answer = ask(&mut process::isolated(cargo), cargo, &["-V"])?;
+        let cargo_version = first_line(&answer).to_owned();
+        if cargo_version.chars().any(char::is_control) {
+            return Err(ToolchainError::Malformed {
+                program: cargo.to_owned(),
+                reason: "the first line has control characters",
+                answer: answer.chars().take(200).collect(),
+            });
+        }
         Ok(Self {
             rustc: rustc.to_owned(),
             cargo: cargo.to_owned(),
             rust_src: rust_src.to_owned(),
             version,
-            cargo_version: first_line(&answer).to_owned(),
+            cargo_version,
         })
     }
 

@@ -122,11 +122,11 @@ pub(super) fn env(session: &Session<'_>, args: &EnvArgs) -> Result<ExitCode, Cli
         .map(|(name, value)| ((*name).to_owned(), path_value(Path::new(value))))
         .collect();
     session.terminal.object(&object.into());
-    for (name, value) in &variables {
-        session
-            .terminal
-            .raw_result(&assignment(args.shell, name, value));
-    }
+    let lines: Vec<Vec<u8>> = variables
+        .iter()
+        .map(|(name, value)| assignment(args.shell, name, value))
+        .collect();
+    session.terminal.raw_result(&lines)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -168,7 +168,7 @@ pub(super) fn path(session: &Session<'_>, args: &PathArgs) -> Result<ExitCode, C
         .object(&json!({ "path": path_value(&path) }));
     session
         .terminal
-        .raw_result(path.as_os_str().as_encoded_bytes());
+        .raw_result(&[path.as_os_str().as_encoded_bytes().to_vec()])?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -31,6 +31,12 @@ pub(super) enum CliError {
     /// A target that is not in the output.
     #[error("target `{0}` is not in the output")]
     NotMaterialized(crate::types::Triple),
+    /// A result that would be a command where it is printed.
+    #[error(
+        "`{}` is not printed: it has a line break or `##[`, and a GitHub runner could obey it",
+        .0.escape_debug()
+    )]
+    RunnerCommand(String),
     /// A path that cannot be put into the environment.
     #[error("`{}` cannot be part of PATH", .path.display())]
     Path {
@@ -73,7 +79,10 @@ impl Diagnostic for CliError {
             Self::Ops(e) => e.class(),
             Self::Settings(e) => e.class(),
             Self::Fs(e) => e.class(),
-            Self::ManifestExists(_) | Self::NoCommand { .. } | Self::Path { .. } => Class::Usage,
+            Self::ManifestExists(_)
+            | Self::NoCommand { .. }
+            | Self::RunnerCommand(_)
+            | Self::Path { .. } => Class::Usage,
             Self::NotMaterialized(_) => Class::CheckFailed,
         }
     }
@@ -91,7 +100,9 @@ impl Diagnostic for CliError {
             Self::NotMaterialized(target) => Some(format!(
                 "add [targets.{target}] to sysroot.toml and run `sysroot sync`"
             )),
-            Self::Path { .. } => Some("move the checkout to another directory".to_owned()),
+            Self::RunnerCommand(_) | Self::Path { .. } => {
+                Some("move the checkout to another directory".to_owned())
+            }
         }
     }
 
@@ -103,6 +114,7 @@ impl Diagnostic for CliError {
             | Self::ManifestExists(_)
             | Self::NoCommand { .. }
             | Self::NotMaterialized(_)
+            | Self::RunnerCommand(_)
             | Self::Path { .. } => None,
         }
     }

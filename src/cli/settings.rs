@@ -162,7 +162,8 @@ pub(super) fn no_color() -> bool {
 
 /// Whether the terminal cannot move its cursor, as those inside of editors.
 pub(super) fn is_dumb_terminal() -> bool {
-    variable("TERM").is_none_or(|term| term == "dumb")
+    // Elsewhere than on unix nobody sets it.
+    variable("TERM").map_or(cfg!(unix), |term| term == "dumb")
 }
 
 /// The toolchain that rustup's proxies are told to use, whatever else says.
@@ -284,8 +285,8 @@ fn config_path() -> Option<PathBuf> {
 }
 
 /// Reads the user's configuration, which names the keys that are trusted: one
-/// that somebody else could have written is refused. An absent file in the platform's place says
-/// nothing, one that `SYSROOT_CONFIG` names must be there.
+/// that somebody else could have written is refused. An absent file in the
+/// platform's place says nothing, one that `SYSROOT_CONFIG` names must be there.
 fn user_config() -> Result<Config, SettingsError> {
     let Some(path) = config_path() else {
         return Ok(Config::default());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::args::{ColorWhen, Global};
+use super::error::CliError;
 use super::settings;
 use crate::types::Diagnostic;
 
@@ -64,12 +65,21 @@ impl Terminal {
         }
     }
 
-    /// The same for what may not be text, such as paths.
-    pub(super) fn raw_result(self, bytes: &[u8]) {
-        if !self.json {
-            let mut out = std::io::stdout().lock();
-            let _ = out.write_all(bytes).and_then(|()| out.write_all(b"\n"));
+    /// The same for lines that may not be text, such as paths. They cannot be
+    /// changed, so none is printed if a GitHub runner would obey one.
+    pub(super) fn raw_result(self, lines: &[Vec<u8>]) -> Result<(), CliError> {
+        if self.json {
+            return Ok(());
         }
+        if let Some(line) = lines.iter().find(|line| self.github && is_command(line)) {
+            let line = String::from_utf8_lossy(line).into_owned();
+            return Err(CliError::RunnerCommand(line));
+        }
+        let mut out = std::io::stdout().lock();
+        for line in lines {
+            let _ = out.write_all(line).and_then(|()| out.write_all(b"\n"));
+        }
+        Ok(())
     }
 
     /// Prints the object of `--json`.
@@ -149,6 +159,13 @@ fn inert(text: &str) -> String {
     // A lone carriage return may end a line, too.
     let lines = text.split_inclusive(['\n', '\r']);
     lines.map(line).collect()
+}
+
+/// Whether a line that starts with a path or a shell's word is more than one
+/// line, or has something else in it that a GitHub runner may obey.
+fn is_command(line: &[u8]) -> bool {
+    line.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+        || line.windows(3).any(|bytes| bytes == b"##[")
 }
 
 fn indent(text: &str) -> String {

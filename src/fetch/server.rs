@@ -98,7 +98,15 @@ impl DistServer {
 
     /// Whether it is a directory of this machine.
     pub fn is_file(&self) -> bool {
-        matches!(self.0, Kind::File(_))
+        self.local_directory().is_some()
+    }
+
+    /// The directory of this machine that it is, if it is one.
+    pub fn local_directory(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::File(path) => Some(path),
+            Kind::Http { .. } => None,
+        }
     }
 
     /// Whether its bytes do not cross a network: a directory, or loopback.

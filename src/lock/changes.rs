@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use super::diff::fields;
 use super::{Lock, LockedSource, LockedTarget, LockedToolchain, ManifestSignature};
+use crate::document::escape_controls;
 use crate::types::Triple;
 
 /// One thing that is not what it was.
@@ -16,7 +17,7 @@ pub struct Change {
     pub old: Option<String>,
     /// What it is; `None` where there is nothing.
     pub new: Option<String>,
-    /// What that means, as a sentence without a full stop.
+    /// What that means, as a sentence without a full stop or control characters.
     pub meaning: String,
 }
 
@@ -43,6 +44,10 @@ pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
             }
             (None, None) => {}
         }
+    }
+    // Not every lock that is compared was read.
+    for change in &mut found.0 {
+        change.meaning = escape_controls(&change.meaning);
     }
     found.0
 }

@@ -54,6 +54,17 @@ fn toolchain(
         cargo,
         rust_src,
     } = raw;
+    // They are printed as they are.
+    let texts = [
+        ("rustc", Some(&rustc)),
+        ("commit", commit.as_ref()),
+        ("cargo", cargo.as_ref()),
+    ];
+    for (key, text) in texts {
+        if text.is_some_and(|text| text.chars().any(char::is_control)) {
+            return Err(place.fault(key, format!("`{key}` has control characters")));
+        }
+    }
     if channel == Channel::System {
         place.forbidden("date", date.as_ref())?;
         place.forbidden("manifest", manifest.as_ref())?;

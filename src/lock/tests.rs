@@ -787,37 +787,32 @@ fn a_lock() -> impl Strategy<Value = Lock> {
         (a_request(), any::<Option<[u8; 32]>>()),
         0..4,
     );
-    (
-        "1\\.97\\.0-nightly \\PC{0,20}",
-        "[\\x00-\\x7f]{0,10}",
-        names,
-    )
-        .prop_map(|(rustc, commit, targets)| {
-            let mut lock = sample();
-            if let LockedToolchain::Dist {
-                rustc: version,
-                commit: hash,
-                ..
-            } = &mut lock.toolchain
-            {
-                (*version, *hash) = (rustc, Some(commit));
+    ("1\\.97\\.0-nightly \\PC{0,20}", "[ -~]{0,10}", names).prop_map(|(rustc, commit, targets)| {
+        let mut lock = sample();
+        if let LockedToolchain::Dist {
+            rustc: version,
+            commit: hash,
+            ..
+        } = &mut lock.toolchain
+        {
+            (*version, *hash) = (rustc, Some(commit));
+        }
+        for (name, (request, pin)) in targets {
+            let mut source = build(&[triple(HOST)], &request);
+            if let LockedSource::Build { hosts, .. } = &mut source {
+                hosts.get_mut(&triple(HOST)).unwrap().pin = pin.map(TreeDigest::from_bytes);
             }
-            for (name, (request, pin)) in targets {
-                let mut source = build(&[triple(HOST)], &request);
-                if let LockedSource::Build { hosts, .. } = &mut source {
-                    hosts.get_mut(&triple(HOST)).unwrap().pin = pin.map(TreeDigest::from_bytes);
-                }
-                lock.targets.insert(
-                    triple(&name),
-                    LockedTarget {
-                        request,
-                        spec: None,
-                        source,
-                    },
-                );
-            }
-            lock
-        })
+            lock.targets.insert(
+                triple(&name),
+                LockedTarget {
+                    request,
+                    spec: None,
+                    source,
+                },
+            );
+        }
+        lock
+    })
 }
 
 proptest! {
@@ -861,6 +856,47 @@ fn case_042_a_manifest_or_compiler_of_another_channel_is_refused_at_its_place() 
         assert!(error.to_string().contains(other), "{error}");
         assert!(error.excerpt().unwrap().contains(other), "{error}");
     }
+}
+
+#[test]
+fn control_characters_in_what_names_a_compiler_are_refused_at_their_place() {
+    let (dist, system) = (released("2026-05-20", false).to_text(), system().to_text());
+    let (rustc, commit) = ("rustc = \"", "commit = \"");
+    for (text, start) in [
+        (&dist, rustc),
+        (&system, rustc),
+        (&system, commit),
+        (&system, "cargo = \""),
+    ] {
+        parse(text).unwrap();
+        for escape in ["\\u001b[2J", "\\u009b", "\\r", "\\u007f"] {
+            // Where the version's form allows for anything.
+            let start = text.find(start).unwrap();
+            let end = start + text[start..].find("\"\n").unwrap();
+            let hostile = format!("{}{escape}{}", &text[..end], &text[end..]);
+            let error = parse(&hostile).expect_err(&hostile);
+            assert!(error.to_string().contains("control characters"), "{error}");
+            let excerpt = error.excerpt().unwrap();
+            assert!(excerpt.contains(escape), "{excerpt}");
+        }
+    }
+    let hostile = dist.replace(rustc, "commit = \"\\u001b\"\nrustc = \"");
+    let error = parse(&hostile).unwrap_err().to_string();
+    assert!(error.contains("`commit` has control"), "{error}");
+}
+
+#[test]
+fn no_change_is_told_in_control_characters() {
+    let (old, mut new) = (system(), system());
+    if let LockedToolchain::System { cargo, .. } = &mut new.toolchain {
+        "cargo \u{1b}]0;x\u{7}".clone_into(cargo);
+    }
+    let changes = changes(&old, &new);
+    let [change] = &*changes else {
+        panic!("{changes:?}")
+    };
+    let told = r"cargo is `cargo \u{1b}]0;x\u{7}` instead of";
+    assert!(change.meaning.starts_with(told), "{}", change.meaning);
 }
 
 #[test]

@@ -183,17 +183,17 @@ fn servers(cx: &Context<'_>) -> Vec<Checkup> {
     let check = "dist server";
     let mut found: Vec<Checkup> = Vec::new();
     for text in &cx.settings.dist_servers {
-        found.push(match DistServer::parse(text) {
+        let server = DistServer::parse(text);
+        let dir = server.as_ref().ok().and_then(DistServer::local_directory);
+        let is_dir = dir.map(Path::is_dir);
+        found.push(match server {
             Err(e) => Checkup::failed(check, &e),
-            Ok(server) if server.is_file() => {
-                let shown = server.to_string();
-                let dir = Path::new(shown.trim_start_matches("file://"));
-                if dir.is_dir() {
-                    Checkup::good(check, format!("`{shown}` is a directory"))
-                } else {
-                    let remedy = "mount it, or name another one in SYSROOT_DIST_SERVER";
-                    Checkup::bad(check, format!("`{shown}` is no directory"), remedy)
-                }
+            Ok(server) if is_dir == Some(true) => {
+                Checkup::good(check, format!("`{server}` is a directory"))
+            }
+            Ok(server) if is_dir == Some(false) => {
+                let remedy = "mount it, or name another one in SYSROOT_DIST_SERVER";
+                Checkup::bad(check, format!("`{server}` is no directory"), remedy)
             }
             Ok(server) if cx.settings.offline => {
                 let text = format!("`{server}` was not asked: the network is off");
@@ -238,10 +238,10 @@ fn program(cx: &Context<'_>, name: &'static str, remedy: &str) -> Checkup {
     let Some(path) = system::on_path(cx, name) else {
         return Checkup::note(name, "it is not on PATH", remedy);
     };
-    let said = process::ask(
-        process::inherited(path.as_os_str()).arg("--version"),
-        PATIENCE,
-    );
+    let mut command = process::inherited(path.as_os_str());
+    // Not here, where a `rust-toolchain.toml` could have rustup's proxy install
+    // another toolchain.
+    let said = process::ask(command.arg("--version").current_dir("/"), PATIENCE);
     match said {
         Ok(said) if said.status.success() => {
             let version = said.stdout.lines().next().unwrap_or_default().to_owned();

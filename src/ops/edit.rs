@@ -25,6 +25,17 @@ pub enum EditError {
     /// A spec's name is no target's.
     #[error("`{}` cannot be a target spec: its name is not `<target>.json`", .0.display())]
     SpecName(PathBuf),
+    /// A spec is a link to a file of another name, which is what would be
+    /// written.
+    #[error(
+        "`{}` is a link to `{}`, and a spec's name is its target's", .spec.display(), .real.display()
+    )]
+    SpecLink {
+        /// The link.
+        spec: PathBuf,
+        /// The file.
+        real: PathBuf,
+    },
     /// A spec lies outside of the project.
     #[error("the spec `{}` lies outside of the project `{}`", .spec.display(), .dir.display())]
     SpecOutside {
@@ -59,6 +70,7 @@ impl Diagnostic for EditError {
         match self {
             Self::OneSpec { .. }
             | Self::SpecName(_)
+            | Self::SpecLink { .. }
             | Self::SpecOutside { .. }
             | Self::NoTarget { .. }
             | Self::NotEditable(_) => Class::Usage,
@@ -69,6 +81,7 @@ impl Diagnostic for EditError {
         Some(match self {
             Self::OneSpec { .. } => "add each custom target by itself".to_owned(),
             Self::SpecName(_) => "rename it: cargo takes the file's stem for the name".to_owned(),
+            Self::SpecLink { .. } => "name the file itself, or copy it".to_owned(),
             Self::SpecOutside { .. } => "copy the spec into the project".to_owned(),
             Self::NoTarget { target, known } => {
                 let near = nearest(target.as_str(), known.iter().map(Triple::as_str))?;
@@ -186,6 +199,10 @@ fn named_by(project: &Project, spec: &Path) -> Result<(Triple, RelPath), OpsErro
     let stem = stem.ok_or_else(|| EditError::SpecName(spec.to_owned()))?;
     let below = real.strip_prefix(&dir).ok().and_then(Path::to_str);
     match below.and_then(|below| below.parse().ok()) {
+        Some(_) if real.file_name() != spec.file_name() => {
+            let spec = spec.to_owned();
+            Err(EditError::SpecLink { spec, real }.into())
+        }
         Some(below) => Ok((stem, below)),
         None => Err(EditError::SpecOutside { spec: real, dir }.into()),
     }

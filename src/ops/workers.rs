@@ -15,6 +15,7 @@ pub(super) enum Turn<R> {
 ///
 /// `work` is told whether it is the item's last turn, which must not put it
 /// off again. Where the system gives no more threads, fewer do all the work.
+/// A panic of `work` goes on in the caller's thread once the others are done.
 pub(super) fn each<T, R>(
     items: &[T],
     workers: usize,
@@ -40,15 +41,20 @@ where
         }
     };
     std::thread::scope(|scope| {
+        let mut helpers = Vec::new();
         for _ in 1..workers.min(items.len()) {
-            if std::thread::Builder::new()
-                .spawn_scoped(scope, run)
-                .is_err()
-            {
-                break;
+            match std::thread::Builder::new().spawn_scoped(scope, run) {
+                Ok(helper) => helpers.push(helper),
+                Err(_) => break,
             }
         }
         run();
+        for helper in helpers {
+            // The scope's own panic would not tell what happened.
+            if let Err(panic) = helper.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(n, _)| *n);
@@ -97,6 +103,23 @@ mod tests {
             Turn::Done(())
         });
         assert!((2..=4).contains(&*most.lock().unwrap()));
+    }
+
+    #[test]
+    fn a_panic_of_any_thread_says_what_happened() {
+        let caller = std::thread::current().id();
+        let (both, waiting) = (std::sync::Barrier::new(2), [0; 2]);
+        for own in [true, false] {
+            let result = std::panic::catch_unwind(|| {
+                each(&waiting, 2, |_, _| {
+                    both.wait();
+                    assert!(own != (std::thread::current().id() == caller), "the reason");
+                    Turn::Done(())
+                })
+            });
+            let panic = result.unwrap_err();
+            assert_eq!(panic.downcast_ref::<&str>(), Some(&"the reason"), "{own}");
+        }
     }
 
     #[test]

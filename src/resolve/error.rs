@@ -231,7 +231,9 @@ impl Diagnostic for ResolveError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::OtherDay { .. } | Self::OtherChannel { .. } => Some("try another dist server".to_owned()),
+            Self::OtherDay { .. } | Self::OtherChannel { .. } => {
+                Some("try another dist server".to_owned())
+            }
             Self::FarFuture { .. } => {
                 Some("check this machine's clock, then the dist server".into())
             }

@@ -152,13 +152,56 @@ pub fn ask_unless(
     limit: Duration,
     stop: impl Fn() -> bool,
 ) -> io::Result<Said> {
+    let (status, stdout, stderr) = run(command, limit, SAID_LIMIT, stop)?;
+    let text =
+        |stream| String::from_utf8_lossy(&received(&stream).unwrap_or_default()).into_owned();
+    Ok(Said {
+        status,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    })
+}
+
+/// Like [`ask_unless`] for a program that prints a file: how it ended, its
+/// standard output as it is, and its standard error.
+///
+/// Of the output `most` bytes are kept. A program that prints more than that
+/// may end because nobody listens any more.
+pub fn bytes_unless(
+    command: &mut Command,
+    limit: Duration,
+    most: u64,
+    stop: impl Fn() -> bool,
+) -> io::Result<(ExitStatus, Vec<u8>, String)> {
+    let (status, stdout, stderr) = run(command, limit, most, stop)?;
+    let stdout = received(&stdout).ok_or(io::ErrorKind::TimedOut)?;
+    let stderr = received(&stderr).unwrap_or_default();
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    Ok((status, stdout, stderr))
+}
+
+/// The whole of an output stream, unless something still holds it open.
+fn received(stream: &Receiver<Vec<u8>>) -> Option<Vec<u8>> {
+    stream.recv_timeout(DRAIN_LIMIT).ok()
+}
+
+type Ended = (ExitStatus, Receiver<Vec<u8>>, Receiver<Vec<u8>>);
+
+/// Runs a program to its end; of its standard output `most` bytes are kept.
+fn run(
+    command: &mut Command,
+    limit: Duration,
+    most: u64,
+    stop: impl Fn() -> bool,
+) -> io::Result<Ended> {
     let mut group = Group::new()?;
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = group.spawn(command)?;
-    let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
+    let stdout = drain(child.stdout.take(), most);
+    let stderr = drain(child.stderr.take(), SAID_LIMIT);
     let status = wait(&mut child, limit, stop);
     // Whatever the program left behind may still hold the pipes; what even
     // escaped from the group must not hold us.
@@ -166,24 +209,19 @@ pub fn ask_unless(
     if status.is_err() {
         let _ = child.wait();
     }
-    let text = |stream: Receiver<String>| stream.recv_timeout(DRAIN_LIMIT).unwrap_or_default();
-    Ok(Said {
-        status: status?,
-        stdout: text(stdout),
-        stderr: text(stderr),
-    })
+    Ok((status?, stdout, stderr))
 }
 
 /// Reads a stream on a thread of its own.
-fn drain(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
+fn drain(stream: Option<impl Read + Send + 'static>, most: u64) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(stream) = stream {
             // What arrived before a fault is still worth showing.
-            let _ = stream.take(SAID_LIMIT).read_to_end(&mut bytes);
+            let _ = stream.take(most).read_to_end(&mut bytes);
         }
-        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+        let _ = sender.send(bytes);
     });
     receiver
 }
@@ -229,6 +267,15 @@ mod tests {
             ("out\n", "err\n")
         );
         assert_eq!(said.status.code(), Some(3));
+    }
+
+    #[test]
+    fn no_more_than_was_asked_for_is_kept_of_endless_output() {
+        let mut command = shell("while :; do printf '\\377'; done");
+        let said = bytes_unless(&mut command, Duration::from_secs(100), 4096, || false);
+        let (status, bytes, _) = said.unwrap();
+        assert_eq!(bytes, [0xff; 4096]);
+        assert!(!status.success());
     }
 
     #[test]

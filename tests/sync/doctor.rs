@@ -120,3 +120,38 @@ fn every_command_has_a_manual_page() {
         .mentions(".TH sysroot-cache-gc 1");
     page(&["snyc"]).exits(2).mentions("did you mean `sync`?");
 }
+
+#[test]
+fn programs_tell_their_version_far_from_what_a_checkout_says() {
+    let (mut sandbox, _server) = served();
+    let bin = sandbox.path("bin");
+    fs::create_dir(&bin).unwrap();
+    for name in ["cargo", "rustup"] {
+        fs::write(bin.join(name), "#!/bin/sh\necho \"ran in $(pwd).\"\n").unwrap();
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    sandbox.set("PATH", &format!("{}:/usr/bin:/bin", bin.display()));
+    for name in ["cargo", "rustup"] {
+        let (word, text) = verdict(&sandbox, name);
+        assert!(
+            word == "good" && text.starts_with("ran in /. "),
+            "{word} {text}"
+        );
+    }
+}
+
+#[test]
+fn a_mirror_in_a_directory_need_not_have_a_name_in_utf8() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let (mut sandbox, _server) = served();
+    let dir = sandbox.path("mirror");
+    let name = [dir.as_os_str().as_bytes(), b"\xff"].concat();
+    fs::create_dir(std::ffi::OsStr::from_bytes(&name)).unwrap();
+    let url = format!("file://{}%FF", dir.display());
+    sandbox.set("SYSROOT_DIST_SERVER", &url);
+    let (word, text) = verdict(&sandbox, "dist server");
+    assert!(
+        word == "good" && text.contains("is a directory"),
+        "{word} {text}"
+    );
+}

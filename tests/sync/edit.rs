@@ -103,6 +103,7 @@ fn a_spec_names_its_target_and_must_lie_in_the_project() {
     let before = text(&project);
     fs::write(sandbox.path("other.json"), SPEC).unwrap();
     fs::write(below.join("broken.json"), "{").unwrap();
+    std::os::unix::fs::symlink("my-os.json", below.join("alias.json")).unwrap();
     for (arguments, code, why) in [
         (
             &["--spec", "../../other.json"][..],
@@ -121,6 +122,7 @@ fn a_spec_names_its_target_and_must_lie_in_the_project() {
             2,
             "is not the target's name",
         ),
+        (&["--spec", "alias.json"], 2, "is a link to"),
         (&["--spec", "my-os.json"], 2, "is there already"),
         (&[], 2, "TARGET"),
     ] {

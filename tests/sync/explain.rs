@@ -131,3 +131,54 @@ fn diff_tells_what_a_change_of_the_lock_means() {
         assert!(said.err.contains("git has no lock in"), "{}", said.err);
     }
 }
+
+#[test]
+fn diff_bounds_what_a_revision_holds_and_names_it() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["lock"]).exits(0);
+    let lock = project.join("sysroot.lock");
+    let own = fs::read(&lock).unwrap();
+    git(&sandbox, &project, &["init", "-q"]);
+    let diff = |old: &[u8]| {
+        fs::write(&lock, old).unwrap();
+        git(&sandbox, &project, &["add", "."]);
+        git(&sandbox, &project, &["commit", "-qm", "old"]);
+        fs::write(&lock, &own).unwrap();
+        sandbox.run(&project, &["diff"]).exits(2)
+    };
+    diff(&vec![b'#'; 17 << 20]).mentions("it has more than 16777216 bytes");
+    diff(b"\xff").mentions("it is not UTF-8");
+    diff(b"version = 1\n").mentions(" HEAD:sysroot.lock:");
+}
+
+#[test]
+fn diff_fetches_nothing_into_a_partial_clone() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["lock"]).exits(0);
+    git(&sandbox, &project, &["init", "-q"]);
+    git(&sandbox, &project, &["add", "."]);
+    git(&sandbox, &project, &["commit", "-qm", "one"]);
+    // All objects but the commit and its tree are the promise of a remote,
+    // which is reached by a program of the repository's choice.
+    let ran = sandbox.path("ran");
+    let program = format!("touch '{}'; false", ran.display());
+    for (key, value) in [
+        ("core.repositoryformatversion", "1"),
+        ("extensions.partialclone", "origin"),
+        ("remote.origin.url", "ssh://host/repository"),
+        ("remote.origin.promisor", "true"),
+        ("core.sshCommand", &program),
+    ] {
+        git(&sandbox, &project, &["config", key, value]);
+    }
+    let mut command = std::process::Command::new("git");
+    command.env_clear().envs(&sandbox.env).current_dir(&project);
+    let blob = said(command.args(["rev-parse", "HEAD:sysroot.lock"])).exits(0);
+    let (dir, name) = blob.out.trim().split_at(2);
+    fs::remove_file(project.join(".git/objects").join(dir).join(name)).unwrap();
+    let said = sandbox.run(&project, &["diff"]).exits(2);
+    assert!(!ran.exists(), "{}", said.err);
+    said.mentions("git has no lock in `HEAD`");
+}

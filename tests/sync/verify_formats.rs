@@ -341,6 +341,26 @@ fn on_github_no_line_for_people_is_a_command() {
 }
 
 #[test]
+fn on_github_no_path_is_a_command() {
+    let (mut sandbox, _server) = served();
+    for name in ["a\n::add-mask::x", "a\r::add-mask::x", "##[error]x"] {
+        let project = sandbox.project(name, &manifest(&[THUMB]));
+        sandbox.run(&project, &["sync"]).exits(0);
+        for command in ["path", "env"] {
+            sandbox.set("GITHUB_ACTIONS", "");
+            let said = sandbox.run(&project, &[command]).exits(0);
+            assert!(said.out.contains(name), "{}", said.out);
+            sandbox.set("GITHUB_ACTIONS", "true");
+            let said = sandbox.run(&project, &[command]).exits(2);
+            assert_eq!(said.out, "");
+            assert!(!said.err.contains(name), "{}", said.err);
+            said.mentions("a GitHub runner could obey it");
+        }
+        sandbox.set("GITHUB_ACTIONS", "");
+    }
+}
+
+#[test]
 fn every_sarif_result_has_a_place() {
     let (sandbox, _server) = served();
     let project = sandbox.project("p", &manifest(&[THUMB]));
