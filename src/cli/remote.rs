@@ -108,7 +108,7 @@ pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, C
         let line = format!("{:8} {} to {}", "failed", tree.name, tree.remote);
         terminal.result(&line);
         let (name, remote, reason) = (&tree.name, &tree.remote, one_line(&tree.error));
-        terminal.warning(&format!("`{name}` was not pushed to {remote}: {reason}"));
+        terminal.failure(&format!("`{name}` was not pushed to {remote}: {reason}"));
     }
     for name in &report.missing {
         terminal.warning(&format!("`{name}` is not in the store: run `sysroot sync`"));

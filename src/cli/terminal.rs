@@ -110,6 +110,11 @@ impl Terminal {
             write_err(&format!("{WARNING}warning:{WARNING:#} {text}"));
         }
     }
+
+    /// Prints one of several things that failed; the exit code tells, too.
+    pub(super) fn failure(self, text: &str) {
+        write_err(&format!("{ERROR}error:{ERROR:#} {}", self.plain(text)));
+    }
 }
 
 pub(super) fn write_out(text: &str) {
