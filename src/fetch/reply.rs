@@ -333,7 +333,7 @@ mod tests {
         assert!(matches!(inside, Err(Stop::Fault(Fault::Redirect { .. }))));
         let late = follow(Err(Interrupted::TimedOut));
         assert!(matches!(late, Err(Stop::Fault(Fault::Silent(_)))));
-        let spent = follow(Err(Interrupted::Spent(Duration::from_secs(60))));
+        let spent = follow(Err(Interrupted::Spent(Duration::from_mins(1))));
         assert!(matches!(spent, Err(Stop::Fault(Fault::Spent(_)))));
     }
 }

@@ -114,6 +114,7 @@ fn proxies(settings: &Proxies) -> Result<Vec<Proxy>, FetchError> {
 }
 
 /// Why a wait ended without a result.
+#[derive(Clone, Copy)]
 pub(crate) enum Interrupted {
     TimedOut,
     /// The server has wasted as much time as it may, in all.

@@ -273,8 +273,8 @@ impl ObjectRemote {
 /// A time in seconds, to the millisecond: what is left of a bound may be less
 /// than one second.
 fn seconds(time: Duration) -> f32 {
-    let beyond = time.subsec_nanos() % 1_000_000;
-    (time - Duration::from_nanos(beyond.into())).as_secs_f32()
+    let beyond = Duration::from_nanos((time.subsec_nanos() % 1_000_000).into());
+    time.saturating_sub(beyond).as_secs_f32()
 }
 
 fn read_part(file: &mut File, size: u64) -> Result<Vec<u8>, RemoteError> {
