@@ -343,10 +343,15 @@ fn on_github_no_line_for_people_is_a_command() {
 #[test]
 fn on_github_no_path_is_a_command() {
     let (mut sandbox, _server) = served();
-    for name in ["a\n::add-mask::x", "a\r::add-mask::x", "##[error]x"] {
+    // PATH cannot hold a colon, so `env` refuses the first two anyway.
+    for (name, commands) in [
+        ("a\n::add-mask::x", &["path"][..]),
+        ("a\r::add-mask::x", &["path"]),
+        ("##[error]x", &["path", "env"]),
+    ] {
         let project = sandbox.project(name, &manifest(&[THUMB]));
         sandbox.run(&project, &["sync"]).exits(0);
-        for command in ["path", "env"] {
+        for command in commands {
             sandbox.set("GITHUB_ACTIONS", "");
             let said = sandbox.run(&project, &[command]).exits(0);
             assert!(said.out.contains(name), "{}", said.out);
