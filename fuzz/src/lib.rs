@@ -40,7 +40,8 @@ pub fn manifest(data: &[u8]) {
 pub fn lockfile(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let file = Path::new("sysroot.lock");
-    let _ = sysroot::lock::agreed(text, file);
+    let channel = "nightly-2026-05-20".parse().expect("a channel");
+    let _ = sysroot::lock::agreed(text, file, channel);
     if let Ok(lock) = Lock::parse(text, file) {
         let written = lock.to_text();
         let again = Lock::parse(&written, file).expect("our own text");
@@ -157,7 +158,7 @@ fn unpack_bytes(format: Format, bytes: &[u8]) {
         name: COMPONENT.parse().expect("a name"),
         target: Some(TARGET.parse().expect("a target")),
     };
-    let _ = unpack(file, format, &component, &into, &limits);
+    let _ = unpack(file, format, &component, &into, &limits, &|_| {});
     // Nothing but the two names that we made ourselves is beside it.
     let names = std::fs::read_dir(dir.path()).expect("readable").count();
     assert_eq!(names, 1, "something was written outside of the directory");

@@ -1,6 +1,6 @@
 //! Custom target specs: what is checked before the compiler reads one.
 //!
-//! Keys come from a list ([`super::spec_keys`]), because a spec is a file of the
+//! Keys come from a list (`spec_keys.rs`), because a spec is a file of the
 //! repository and the compiler does more with some keys than generate code.
 //! Whether the values make sense is the compiler's to judge. The bytes are never
 //! re-written: rustc hashes them.
