@@ -19,8 +19,8 @@ const SLACK: u64 = 1 << 20;
 /// The files are read-only, their content is what the listing says, and there
 /// are no others; nothing is flushed to the disk. After an error the directory
 /// is the caller's to remove. Memory is bounded, whatever the pack says: zstd's
-/// window (8 MiB at most), the listing (32 MiB at most, a few times that once
-/// it is known to be the right one), and 20 MiB that wait for the writers.
+/// window (8 MiB at most), the listing (32 MiB at most, twice that once it is
+/// known to be the right one), and 20 MiB that wait for the writers.
 pub fn read(
     mut input: impl BufRead,
     expected: TreeDigest,

@@ -27,8 +27,9 @@ use crate::pack;
 use crate::store::{Staging, Store};
 use crate::types::{Listing, TreeDigest};
 
-/// How many packs are unpacked at once; each may take 110 MiB of memory,
-/// whatever it says ([`pack::read`]).
+/// How many packs are unpacked at once; each may take 80 MiB of memory,
+/// whatever it says ([`pack::read`]), and those that are being published keep
+/// their listing, 36 MiB at most.
 const UNPACKERS: usize = 2;
 /// How often a wait looks whether somebody cancelled.
 const TICK: Duration = Duration::from_millis(100);

@@ -14,7 +14,7 @@
 use std::fmt::Write as _;
 
 use super::digest::{FileDigest, TreeDigest};
-use super::relpath::RelPath;
+use super::relpath::{RelPath, compare_folded};
 
 /// One regular file of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,36 +53,36 @@ pub enum ListingError {
 /// The first line of the text form; it names the format's version.
 const HEADER: &str = "sysroot-tree-v1";
 
+/// The bytes of a line with one digit of size and one letter of path.
+const SHORTEST_LINE: usize = "- 1 ".len() + 64 + " a\n".len();
+
 impl Listing {
     /// Sorts the entries and checks that they can stand beside each other on
     /// every system.
     pub fn new(mut entries: Vec<Entry>) -> Result<Self, ListingError> {
         entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        let mut folded: Vec<(String, &RelPath)> = entries
-            .iter()
-            .map(|e| (e.path.case_folded(), &e.path))
-            .collect();
-        folded.sort_unstable();
+        // Compared as they are: a folded copy of each would double what the
+        // paths take.
+        let mut folded: Vec<&RelPath> = entries.iter().map(|entry| &entry.path).collect();
+        folded.sort_unstable_by(|a, b| compare_folded(a.as_str(), b.as_str()));
         for pair in folded.windows(2) {
-            if pair[0].0 == pair[1].0 {
-                return Err(ListingError::Collision(
-                    pair[0].1.clone(),
-                    pair[1].1.clone(),
-                ));
+            if let &[a, b] = pair
+                && compare_folded(a.as_str(), b.as_str()).is_eq()
+            {
+                // Which of the two comes first is not the sort's to say.
+                let (a, b) = if a <= b { (a, b) } else { (b, a) };
+                return Err(ListingError::Collision(a.clone(), b.clone()));
             }
         }
         let find = |name: &str| {
-            folded
-                .binary_search_by(|(key, _)| key.as_str().cmp(name))
-                .ok()
+            let found = folded.binary_search_by(|path| compare_folded(path.as_str(), name));
+            found.ok().and_then(|at| folded.get(at))
         };
-        for (key, path) in &folded {
-            let mut parents = key.match_indices('/').map(|(at, _)| &key[..at]);
-            if let Some(at) = parents.find_map(find) {
-                return Err(ListingError::FileAsParent(
-                    folded[at].1.clone(),
-                    (*path).clone(),
-                ));
+        for path in &folded {
+            let text = path.as_str();
+            let mut parents = text.match_indices('/').filter_map(|(at, _)| text.get(..at));
+            if let Some(file) = parents.find_map(find) {
+                return Err(ListingError::FileAsParent((*file).clone(), (*path).clone()));
             }
         }
         Ok(Self(entries))
@@ -117,11 +117,13 @@ impl Listing {
         if !body.is_empty() && !body.ends_with('\n') {
             return Err(malformed(body.lines().count() + 1));
         }
-        let entries = body
-            .lines()
-            .enumerate()
-            .map(|(i, line)| parse_entry(line).ok_or(malformed(i + 2)))
-            .collect::<Result<Vec<_>, _>>()?;
+        // Counted first: growing would take up to three times the room for a
+        // moment. Empty lines, which are refused, take none.
+        let lines = body.bytes().filter(|byte| *byte == b'\n').count();
+        let mut entries = Vec::with_capacity(lines.min(body.len() / SHORTEST_LINE));
+        for (i, line) in body.lines().enumerate() {
+            entries.push(parse_entry(line).ok_or(malformed(i + 2))?);
+        }
         let listing = Self::new(entries)?;
         // Line by line, because a second text of that size would be most of
         // the memory that a listing takes.

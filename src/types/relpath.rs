@@ -1,8 +1,10 @@
 //! Relative paths from archives, manifests and listings.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -10,8 +12,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// It has at least one component, uses `/`, and no component is empty, `.`,
 /// `..`, reserved on another system, or longer than 255 bytes.
+///
+/// Copies share the text: a tree may have a quarter of a million paths, and
+/// several places hold them at once.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RelPath(String);
+pub struct RelPath(Arc<str>);
 
 /// Why a text is no safe relative path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +59,7 @@ impl RelPath {
 
     /// The path below `base`.
     pub fn below(&self, base: &Path) -> PathBuf {
-        base.join(&self.0)
+        base.join(&*self.0)
     }
 
     /// The path of the containing directory; `None` at the top.
@@ -65,14 +70,21 @@ impl RelPath {
     /// What remains after `prefix/`, if the path lies below it.
     pub fn strip_prefix(&self, prefix: &str) -> Option<Self> {
         let rest = self.0.strip_prefix(prefix)?.strip_prefix('/')?;
-        (!rest.is_empty()).then(|| Self(rest.to_owned()))
+        (!rest.is_empty()).then(|| Self(rest.into()))
     }
 
     /// The form under which two names that some system cannot tell apart are
     /// equal.
     pub fn case_folded(&self) -> String {
-        self.0.to_lowercase()
+        self.0.to_ascii_lowercase()
     }
+}
+
+/// Compares two paths by their case-folded form, without making it; parts of
+/// paths that end before a `/` may be compared too.
+pub(super) fn compare_folded(a: &str, b: &str) -> Ordering {
+    let fold = |byte: u8| byte.to_ascii_lowercase();
+    a.bytes().map(fold).cmp(b.bytes().map(fold))
 }
 
 fn component_fault(component: &str) -> Option<&'static str> {
@@ -135,7 +147,7 @@ impl FromStr for RelPath {
         }
         match path.split('/').find_map(component_fault) {
             Some(reason) => fail(reason),
-            None => Ok(Self(path.to_owned())),
+            None => Ok(Self(path.into())),
         }
     }
 }
@@ -169,6 +181,17 @@ impl<'de> Deserialize<'de> for RelPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_compared_by_their_folded_form() {
+        let paths = ["a", "A/b", "a/B", "a-b", "ab", "aB/c", "_", "Z", "z/", ""];
+        for a in paths {
+            for b in paths {
+                let folded = a.to_ascii_lowercase().cmp(&b.to_ascii_lowercase());
+                assert_eq!(compare_folded(a, b), folded, "{a:?} {b:?}");
+            }
+        }
+    }
 
     #[test]
     fn case_054_and_070_unsafe_paths_are_refused() {
