@@ -85,7 +85,7 @@ impl Terminal {
     /// Prints the object of `--json`.
     pub(super) fn object(self, value: &serde_json::Value) {
         if self.json {
-            write_out(&format!("{value:#}"));
+            write_json(value);
         }
     }
 
@@ -123,6 +123,12 @@ pub(super) fn write_out(text: &str) {
     let _ = writeln!(out, "{text}");
 }
 
+/// Prints a JSON document. `##[`, which a GitHub runner may obey wherever it
+/// stands, can only be in a string, where an escape means the same.
+pub(super) fn write_json(value: &serde_json::Value) {
+    write_out(&format!("{value:#}").replace("##[", "\\u0023#["));
+}
+
 pub(super) fn write_err(text: &str) {
     let mut err = anstream::stderr().lock();
     let _ = writeln!(err, "{text}");
@@ -130,9 +136,7 @@ pub(super) fn write_err(text: &str) {
 
 /// Prints an error: what failed, its causes, and the next command to type.
 pub(super) fn print_error(error: &dyn Diagnostic, terminal: Terminal) {
-    if terminal.json {
-        write_out(&format!("{:#}", error_object(error)));
-    }
+    terminal.object(&error_object(error));
     let mut text = match error.excerpt() {
         Some(excerpt) => excerpt.trim_end().to_owned(),
         None => format!("{ERROR}error:{ERROR:#} {}", indent(&error.to_string())),

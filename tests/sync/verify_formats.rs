@@ -327,7 +327,7 @@ fn on_github_no_line_for_people_is_a_command() {
     sandbox.run(&project, &["sync"]).exits(0);
     // Text of the checkout that a runner would obey, in what is quoted of it.
     let hostile = "##[add-matcher]evil.json";
-    let text = manifest(&[THUMB]) + &format!("opt-level = \"{hostile}\"\n");
+    let text = manifest(&[THUMB]) + &format!("\"{hostile}\" = 1\n");
     fs::write(project.join("sysroot.toml"), text).unwrap();
     let said = sandbox.run(&project, &["verify"]).exits(2);
     assert!(said.out.contains(hostile), "{}", said.out);
@@ -338,6 +338,25 @@ fn on_github_no_line_for_people_is_a_command() {
         assert!(!all.contains("##["), "{all}");
         assert!(all.contains("## [add-matcher]evil.json"), "{all}");
     }
+    // Documents say the same, in other characters.
+    let formats = [
+        "--format=json",
+        "--format=sarif",
+        "--format=junit",
+        "--json",
+    ];
+    for format in formats {
+        let said = sandbox.run(&project, &["verify", format]).exits(2);
+        assert!(!said.out.contains("##["), "{}", said.out);
+        if format != "--format=junit" {
+            let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+            assert!(document.to_string().contains(hostile), "{document:#}");
+        }
+    }
+    let said = sandbox.run(&project, &["sync", "--json"]).exits(2);
+    assert!(!said.out.contains("##["), "{}", said.out);
+    let document: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert!(document["error"].is_object(), "{document:#}");
 }
 
 #[test]

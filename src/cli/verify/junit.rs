@@ -83,6 +83,8 @@ fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&apos;"),
+            // What a GitHub runner takes for a command begins with two of them.
+            '#' => out.push_str("&#35;"),
             '\n' => out.push_str("&#10;"),
             '\t' => out.push_str("&#9;"),
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
@@ -99,12 +101,13 @@ mod tests {
 
     #[test]
     fn nothing_of_a_message_is_taken_for_markup() {
-        let hostile = "]]></failure><x a='1' b=\"2\">&\u{0}\u{1b}\u{ffff}\r\n";
+        let hostile = "]]></failure><x a='1' b=\"2\">&\u{0}\u{1b}\u{ffff}\r\n##[error]";
         let text = document(
             &bad(vec![problem(hostile, "/repo/p/<f>&\".toml")]),
             &paths(),
         );
         assert!(!text.contains("<x") && !text.contains("]]>"), "{text}");
+        assert!(!text.contains("##["), "{text}");
         assert!(
             text.contains("file=\"p/&lt;f&gt;&amp;&quot;.toml\" line=\"3\""),
             "{text}"

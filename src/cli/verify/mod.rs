@@ -14,7 +14,7 @@ use super::Session;
 use super::args::{VerifyArgs, VerifyFormat};
 use super::error::CliError;
 use super::settings;
-use super::terminal::{Terminal, write_out};
+use super::terminal::{Terminal, write_json, write_out};
 use crate::ops::{self, ProjectFiles, SignatureCheck, VerifyOptions, VerifyReport};
 use paths::Paths;
 
@@ -65,9 +65,9 @@ fn print(terminal: Terminal, format: VerifyFormat, report: &VerifyReport, paths:
     };
     match format {
         VerifyFormat::Human => human::print(terminal, report, paths),
-        VerifyFormat::Json => write_out(&format!("{:#}", json::object(report, paths))),
+        VerifyFormat::Json => write_json(&json::object(report, paths)),
         VerifyFormat::Github => write_out(&github::commands(report, paths)),
-        VerifyFormat::Sarif => write_out(&format!("{:#}", sarif::log(report, paths))),
+        VerifyFormat::Sarif => write_json(&sarif::log(report, paths)),
         VerifyFormat::Junit => write_out(&junit::document(report, paths)),
     }
 }
