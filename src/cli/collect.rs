@@ -98,7 +98,12 @@ fn print(session: &Session<'_>, report: &GcReport) -> ExitCode {
     ));
     match swept.failures.len() {
         0 => ExitCode::SUCCESS,
-        _ => ExitCode::from(Class::FileSystem.exit_code()),
+        count => {
+            let things = if count == 1 { "thing" } else { "things" };
+            let text = format!("{count} {things} could not be removed, as said above");
+            session.terminal.failure(&text);
+            ExitCode::from(Class::FileSystem.exit_code())
+        }
     }
 }
 

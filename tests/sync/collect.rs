@@ -88,6 +88,23 @@ fn over_a_size_only_what_projects_use_is_left() {
 }
 
 #[test]
+fn what_cannot_be_removed_is_named_and_the_rest_goes() {
+    let (mut sandbox, _server) = served();
+    let (thumb, riscv) = two_projects(&sandbox);
+    fs::remove_dir_all(riscv).unwrap();
+    let gc = ["cache", "gc", "--max-size", "1"];
+    // Read-only, as far as the tree's own name goes.
+    sandbox.set("SYSROOT_FAULT", "30%rename to");
+    let said = sandbox.run(&thumb, &gc).exits(9);
+    said.mentions("Read-only file system")
+        .mentions("error: 1 thing could not be removed");
+    assert_eq!(names(&sandbox, "trees").len(), 6);
+    sandbox.env.remove("SYSROOT_FAULT");
+    sandbox.run(&thumb, &gc).exits(0);
+    assert_eq!(names(&sandbox, "trees").len(), 5);
+}
+
+#[test]
 fn a_project_whose_file_system_is_not_mounted_keeps_its_trees() {
     let (sandbox, _server) = served();
     let binary = env!("CARGO_BIN_EXE_sysroot");
