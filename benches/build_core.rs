@@ -5,14 +5,14 @@
 //! cargo bench --bench build_core -- [ROUNDS [TARGET...]]
 //! ```
 //!
-//! Each round compiles all the targets once in either way, from nothing. CPU
+//! Each round compiles all the targets once in each way, from nothing. CPU
 //! time is that of all finished child processes and of this one, so it is
 //! comparable even when the machine has other things to do; wall time is not.
 //!
-//! Both ways have their own defaults. Cargo compiles each crate in 16 code
-//! generation units and without bitcode. We compile `core` and `alloc` in one,
-//! with bitcode, and `compiler_builtins` in as many as it has functions, as
-//! upstream does for what it ships.
+//! Cargo is measured twice. By its defaults it compiles each crate in 16 code
+//! generation units and without bitcode. Our defaults are upstream's for what it
+//! ships: `core` and `alloc` in one unit, with bitcode, and `compiler_builtins`
+//! in as many as it has functions. The other time cargo is told to do the same.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -36,6 +36,12 @@ use sysroot::types::{CrateSet, Profile, RecipeKey, Triple};
 struct Cost {
     wall: f64,
     cpu: f64,
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} s wall {:.1} s cpu", self.wall, self.cpu)
+    }
 }
 
 /// CPU seconds of this process and of all children that were waited for.
@@ -87,10 +93,30 @@ fn ours(toolchain: &Toolchain, targets: &[Triple], jobs: usize) {
     });
 }
 
-fn theirs(toolchain: &Toolchain, targets: &[Triple]) {
+/// How cargo is told to compile the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settings {
+    /// Not at all.
+    Defaults,
+    /// As we and upstream compile it.
+    Shipped,
+}
+
+const EMPTY: &str = "[package]\nname = \"empty\"\nedition = \"2024\"\n";
+const SHIPPED: &str = "
+[profile.release]
+codegen-units = 1
+[profile.release.package.compiler_builtins]
+codegen-units = 10000
+";
+
+fn theirs(toolchain: &Toolchain, targets: &[Triple], settings: Settings) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("src")).unwrap();
-    let manifest = "[package]\nname = \"empty\"\nedition = \"2024\"\n";
+    let mut manifest = EMPTY.to_owned();
+    if settings == Settings::Shipped {
+        manifest.push_str(SHIPPED);
+    }
     std::fs::write(dir.path().join("Cargo.toml"), manifest).unwrap();
     std::fs::write(dir.path().join("src/lib.rs"), "#![no_std]\n").unwrap();
     let mut command = Command::new(&toolchain.cargo);
@@ -104,6 +130,9 @@ fn theirs(toolchain: &Toolchain, targets: &[Triple]) {
         .arg("-Zbuild-std=core,alloc,compiler_builtins")
         .arg("-Zbuild-std-features=compiler-builtins-mem")
         .stdout(Stdio::null());
+    if settings == Settings::Shipped {
+        command.env("RUSTFLAGS", "-Cembed-bitcode=yes");
+    }
     for target in targets {
         command.args(["--target", target.as_str()]);
     }
@@ -128,25 +157,26 @@ fn main() {
     let toolchain = Toolchain::probe(Path::new(&rustc), &[]).expect("a toolchain with rust-src");
     let jobs = std::thread::available_parallelism().unwrap().get();
     println!("{}, {jobs} jobs, {targets:?}", toolchain.version.first_line);
-    let mut ratios = (Vec::new(), Vec::new());
+    let mut ratios = [(); 2].map(|()| (Vec::new(), Vec::new()));
     for round in 1..=rounds {
-        let cargo = measure(|| theirs(&toolchain, &targets));
+        let defaults = measure(|| theirs(&toolchain, &targets, Settings::Defaults));
+        let shipped = measure(|| theirs(&toolchain, &targets, Settings::Shipped));
         let here = measure(|| ours(&toolchain, &targets, jobs));
+        let busy = here.wall * f64::from(u32::try_from(jobs).unwrap()) / here.cpu;
         println!(
-            "round {round}: -Zbuild-std {:6.1} s wall {:6.1} s cpu, sysroot {:6.1} s wall {:6.1} s \
-             cpu, wall x jobs / cpu {:.2}",
-            cargo.wall,
-            cargo.cpu,
-            here.wall,
-            here.cpu,
-            here.wall * f64::from(u32::try_from(jobs).unwrap()) / here.cpu,
+            "round {round}: -Zbuild-std {defaults}, as shipped {shipped}, sysroot {here}, wall x \
+             jobs / cpu {busy:.2}"
         );
-        ratios.0.push(here.wall / cargo.wall);
-        ratios.1.push(here.cpu / cargo.cpu);
+        for (theirs, ratios) in [defaults, shipped].iter().zip(&mut ratios) {
+            ratios.0.push(here.wall / theirs.wall);
+            ratios.1.push(here.cpu / theirs.cpu);
+        }
     }
-    println!(
-        "median ratio: wall {:.2}, cpu {:.2}",
-        median(ratios.0),
-        median(ratios.1)
-    );
+    for (name, (wall, cpu)) in ["its defaults", "what is shipped"].iter().zip(ratios) {
+        println!(
+            "median ratio to {name}: wall {:.2}, cpu {:.2}",
+            median(wall),
+            median(cpu)
+        );
+    }
 }

@@ -33,6 +33,10 @@ variant() {
     variant '`--cap-lints=allow`' '--cap-lints=allow'
     variant '`-Znext-solver=no`' '-Znext-solver=no'
     variant '`--emit=metadata,link`, no dep-info' '--emit=metadata,link'
+    variant 'no trimming (`GLIBC_TUNABLES`)' '' \
+        'GLIBC_TUNABLES=glibc.malloc.top_pad=67108864:glibc.malloc.trim_threshold=4294967296:glibc.malloc.mmap_threshold=1073741824'
+    variant 'larger caches of each thread (`GLIBC_TUNABLES`)' '' \
+        'GLIBC_TUNABLES=glibc.malloc.tcache_count=127:glibc.malloc.mxfast=160'
     variant 'huge pages, no trimming (`GLIBC_TUNABLES`)' '' \
         'GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:glibc.malloc.trim_threshold=4294967296:glibc.malloc.mmap_threshold=1073741824'
 }
