@@ -63,7 +63,6 @@ macro_rules! target_keys {
         $(#[$doc])*
         #[serde(rename_all = "kebab-case")]
         #[schemars(deny_unknown_fields, extend("required" = []))]
-        #[allow(dead_code, reason = "of the defaults' type only the schema is used")]
         pub(super) struct $name {
             /// `download` takes upstream's rust-std, `build` compiles from
             /// rust-src, `auto` (the default) downloads where upstream ships
@@ -118,6 +117,7 @@ target_keys! {
 target_keys! {
     /// Keys for every target that does not have them itself.
     #[schemars(rename = "Defaults")]
+    #[expect(dead_code, reason = "only its schema is used")]
     RawDefaults {}
 }
 

@@ -1,3 +1,5 @@
+//! Packs written and read back, and packs that lie.
+
 use std::io::{BufReader, Read as _, Write as _};
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! What a plan of the collector takes and leaves.
+
 use super::*;
 use crate::store::SurveyedRoot;
 
