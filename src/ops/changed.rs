@@ -27,7 +27,8 @@ pub fn diff(cx: &Context<'_>, project: &Project, rev: &str) -> Result<DiffReport
     let file = project.read_lock()?;
     let new = file.ok_or_else(|| OpsError::MissingLock(project.files.lock.clone()))?;
     let text = committed(cx, project, rev)?;
-    let old = Lock::parse(&text, &named(rev, "", &project.files.lock))?;
+    let old = Lock::parse(&text, &named(rev, "", &project.files.lock));
+    let old = old.map_err(OpsError::CommittedLock)?;
     Ok(DiffReport {
         rev: rev.to_owned(),
         changes: changes(&old, &new.lock),

@@ -30,6 +30,9 @@ pub enum OpsError {
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The lock of a git revision.
+    #[error(transparent)]
+    CommittedLock(LockError),
     /// A path on the dist server.
     #[error(transparent)]
     ServerPath(crate::types::relpath::RelPathError),
@@ -320,7 +323,7 @@ impl Diagnostic for OpsError {
             Self::Manifest(e) => e.class(),
             Self::Spec(e) => e.class(),
             Self::Edit(e) => e.class(),
-            Self::Lock(e) => e.class(),
+            Self::Lock(e) | Self::CommittedLock(e) => e.class(),
             Self::Resolve(e) => e.class(),
             Self::Bundle(e) => e.class(),
             Self::ChannelManifest(e) => e.class(),
@@ -401,6 +404,7 @@ impl Diagnostic for OpsError {
             Self::Fs(e) => return e.hint(),
             Self::Cancelled(_) | Self::Conflict(_) => return None,
             Self::Git { .. } => "name a revision in which the lock is committed",
+            Self::CommittedLock(_) => "name a revision whose lock is well-formed",
             Self::Run { .. } | Self::Rustup { .. } => return None,
             Self::Unreadable { .. } => return None,
             Self::NoManifest(_) => "run `sysroot init` to write one",
@@ -455,7 +459,7 @@ impl Diagnostic for OpsError {
     fn excerpt(&self) -> Option<String> {
         match self {
             Self::Manifest(e) => e.excerpt(),
-            Self::Lock(e) => e.excerpt(),
+            Self::Lock(e) | Self::CommittedLock(e) => e.excerpt(),
             _ => None,
         }
     }

@@ -2,7 +2,6 @@
 //! own inputs are in the store, whatever else is still on its way.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use super::differ::{self, Built};
 use super::failures::{FailedTargets, Failures, Outcome, whole};
@@ -11,21 +10,17 @@ use super::queue::{Queue, Tally};
 use super::{Context, OpsError, channel, system, workers};
 use crate::attest;
 use crate::build::{Builder, BuilderOptions, Job, TargetSpec, Toolchain};
-use crate::events::{Event, Stage, Task};
-use crate::fetch::archive::{Limits, unpack};
-use crate::fetch::{Arrival, Download, Format, Mirrors, choose_format};
-use crate::lock::{Lock, LockedArchive, LockedComponent, LockedSource, LockedToolchain};
+use crate::events::Event;
+use crate::fetch::Mirrors;
+use crate::lock::{Lock, LockedSource, LockedToolchain};
 use crate::materialize;
 use crate::plan::{Build, Plan, StoreIndex, TOOLCHAIN_COMPONENTS, component_id};
-use crate::store::{ComponentRecord, Known, RecipeRecord, Staging, Store};
-use crate::sys::fs;
-use crate::types::{ComponentId, Listing, RecipeKey, Sha256, TreeDigest, Triple};
+use crate::store::{Known, RecipeRecord, Staging, Store};
+use crate::types::{ComponentId, Listing, RecipeKey, TreeDigest, Triple};
 
 /// How many archives are fetched and unpacked at once: enough to keep both
 /// the network and the processors busy.
 const FETCHERS: usize = 4;
-/// The largest archive we accept; upstream's largest has about 0.4 GB.
-const MAX_ARCHIVE: u64 = 2 << 30;
 
 /// What was done.
 #[derive(Clone, Debug, Default)]
@@ -111,12 +106,34 @@ pub(super) fn execute_most(
     } else {
         Some(channel::mirrors(cx)?)
     };
-    let (fetched, built) = std::thread::scope(|scope| {
-        let fetch_all = || {
-            mirrors
-                .as_ref()
-                .map(|mirrors| run.fetch_all(mirrors, &queue))
-        };
+    let (fetched, built) = side_by_side(&run, plan, mirrors.as_ref(), &queue, &tally);
+    let tell = |error: &OpsError| cx.observer.event(Event::Warning(whole(error)));
+    let failed = queue.failures(&tell);
+    drop(tally);
+    let built = joined(built, failed, &tell)?;
+    let mut done = Executed::default();
+    for (id, tree) in fetched {
+        index.components.insert(id.clone(), tree);
+        done.fetched.push(id);
+    }
+    for (build, tree) in built.done {
+        index.recipes.insert(build.key, tree);
+        done.built.push((build.target, tree));
+    }
+    Ok((done, built.failed))
+}
+
+/// Fetches by some threads, and compiles by this one's. Failures of downloads
+/// are the queue's to tell.
+fn side_by_side(
+    run: &Run<'_>,
+    plan: &Plan,
+    mirrors: Option<&Mirrors<'_>>,
+    queue: &Queue<'_>,
+    tally: &Tally<'_>,
+) -> (Vec<(ComponentId, TreeDigest)>, Result<Outcome, OpsError>) {
+    std::thread::scope(|scope| {
+        let fetch_all = || mirrors.map(|mirrors| run.fetch_all(mirrors, queue));
         let workers: Vec<_> = (0..FETCHERS.min(plan.fetch.len()))
             .map_while(|_| {
                 let thread = std::thread::Builder::new();
@@ -128,40 +145,34 @@ pub(super) fn execute_most(
             // The system gives no more threads.
             fetched.extend(fetch_all());
         }
-        let built = run.build_all(&plan.build, &queue, &tally);
+        let built = run.build_all(&plan.build, queue, tally);
         for worker in workers {
             let joined = worker.join();
             fetched.extend(joined.unwrap_or_else(|e| std::panic::resume_unwind(e)));
         }
-        (fetched, built)
-    });
-    let tell = |error: &OpsError| cx.observer.event(Event::Warning(whole(error)));
-    let failed = queue.failures(&tell);
-    drop(tally);
+        (fetched.into_iter().flatten().collect(), built)
+    })
+}
+
+/// What became of the builds and of the downloads together. Of two errors that
+/// end the run the download's is returned, and the other one told.
+fn joined(
+    built: Result<Outcome, OpsError>,
+    downloads: Result<Option<FailedTargets>, OpsError>,
+    tell: &dyn Fn(&OpsError),
+) -> Result<Outcome, OpsError> {
     let of_builds = match &built {
         Ok(built) => built.failed.as_ref().map(|failed| &failed.error),
         Err(e) => Some(e),
     };
-    if let (Some(e), false) = (of_builds, matches!(failed, Ok(None))) {
-        // The download's error is the one returned, and must not hide this one.
+    if let (Some(e), false) = (of_builds, matches!(downloads, Ok(None))) {
         tell(e);
     }
-    let failed = failed?;
-    let mut done = Executed::default();
-    for (id, tree) in fetched.into_iter().flatten() {
-        index.components.insert(id.clone(), tree);
-        done.fetched.push(id);
+    match (built, downloads?) {
+        (Ok(built), downloads) => Ok(built.with(downloads)),
+        (Err(_), Some(downloads)) => Err(downloads.error),
+        (Err(e), None) => Err(e),
     }
-    let built = match (built, failed) {
-        (Ok(built), downloads) => built.with(downloads),
-        (Err(_), Some(downloads)) => return Err(downloads.error),
-        (Err(e), None) => return Err(e),
-    };
-    for (build, tree) in built.done {
-        index.recipes.insert(build.key, tree);
-        done.built.push((build.target, tree));
-    }
-    Ok((done, built.failed))
 }
 
 /// What the steps of one run share.
@@ -176,98 +187,6 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn fetch_all(
-        &self,
-        mirrors: &Mirrors<'_>,
-        queue: &Queue<'_>,
-    ) -> Vec<(ComponentId, TreeDigest)> {
-        let mut done = Vec::new();
-        while let Some(turn) = queue.next() {
-            let fetched = self.fetch(mirrors, turn.id());
-            match fetched {
-                Ok(tree) => {
-                    done.push((turn.id().clone(), tree));
-                    turn.end(None);
-                }
-                Err(error) => turn.end(Some(error)),
-            }
-        }
-        done
-    }
-
-    /// Brings one archive's tree into the store, unless another process just did.
-    fn fetch(&self, mirrors: &Mirrors<'_>, id: &ComponentId) -> Result<TreeDigest, OpsError> {
-        let (cx, store) = (self.cx, self.store);
-        let missing = || crate::plan::PlanError::MissingArchive(id.clone());
-        let component = self.lock.archives.get(id).ok_or_else(missing)?;
-        let hashes = component.hashes();
-        let first = hashes.first().ok_or_else(missing)?;
-        let lock = |key: String| {
-            store.lock_key(&key, &format!("downloading {id}"), cx.observer, cx.cancel)
-        };
-        // Of those who lock the same formats one works, whatever format each
-        // of them would choose.
-        let _component = lock(format!("formats-{}", first.to_hex()))?;
-        let chosen = match store.component(&hashes) {
-            Known::Tree(tree) => return Ok(tree),
-            Known::AllBut(unknown) => only_format(component, unknown),
-            Known::Nothing => choose_format(component, mirrors.observed_rate()),
-        };
-        let (format, archive) = chosen.ok_or_else(missing)?;
-        // Another lock may pair this archive with other formats; the partial
-        // file is named by the archive, so its lock is, too. Whoever holds one
-        // waits for no lock of formats, so nobody waits in a circle.
-        let alone = lock(format!("component-{}", archive.sha256.to_hex()))?;
-        if let Known::Tree(tree) = store.component(&hashes) {
-            return Ok(tree);
-        }
-        let mut partial = store.layout().partial(archive.sha256);
-        if let Some(parent) = partial.parent() {
-            store.make_dir(parent)?;
-            if !alone.is_exclusive() {
-                // Without file locks somebody else may be writing to that one.
-                let own = format!("{}.", archive.sha256.to_hex());
-                partial = fs::create_unique(parent, &own, "", fs::create_new)?.0;
-            }
-        }
-        let begun = Instant::now();
-        let task = Task::start(cx.observer, id.to_string(), Stage::Download, None);
-        let request = Download {
-            path: &archive.path,
-            sha256: archive.sha256,
-            limit: MAX_ARCHIVE,
-        };
-        let arrived = |arrival| match arrival {
-            Arrival::Begins { have, total } => task.sized(have, total),
-            Arrival::Bytes(bytes) => task.progress(bytes),
-        };
-        let file = mirrors.download(&request, &partial, &arrived)?;
-        task.finish(begun.elapsed());
-        let begun = Instant::now();
-        let size = file.metadata().ok().map(|metadata| metadata.len());
-        let task = Task::start(cx.observer, id.to_string(), Stage::Unpack, size);
-        let staging = store.stage(cx.observer, cx.cancel)?;
-        let read = |bytes| task.progress(bytes);
-        let limits = Limits::default();
-        let listing =
-            unpack(file, format, id, staging.path(), &limits, &read).map_err(|source| {
-                OpsError::Archive {
-                    id: id.clone(),
-                    source,
-                }
-            })?;
-        let tree = store.publish(&staging, &listing)?;
-        store.record_component(&ComponentRecord {
-            name: id.to_string(),
-            archive: archive.sha256,
-            claimed: hashes,
-            tree,
-        })?;
-        fs::remove_file(&partial)?;
-        task.finish(begun.elapsed());
-        Ok(tree)
-    }
-
     /// Compiles all targets of the plan; the failure of one does not stop the
     /// others.
     fn build_all(
@@ -494,11 +413,4 @@ impl Run<'_> {
         })?;
         Ok(tree)
     }
-}
-
-/// The archive of a component that has this hash.
-fn only_format(component: &LockedComponent, hash: Sha256) -> Option<(Format, &LockedArchive)> {
-    let xz = component.xz.iter().map(|archive| (Format::Xz, archive));
-    let gz = component.gz.iter().map(|archive| (Format::Gz, archive));
-    xz.chain(gz).find(|(_, archive)| archive.sha256 == hash)
 }

@@ -26,6 +26,7 @@ mod link;
 mod lock;
 mod nearest;
 mod needs;
+mod obtain;
 mod output;
 mod pins;
 mod project;

@@ -3,8 +3,8 @@
 use super::execute::index;
 use super::project::Project;
 use super::{Context, OpsError, sync};
-use crate::lock::{Difference, LockedSource};
-use crate::materialize::LinkMode;
+use crate::lock::{Difference, Lock, LockedBuild, LockedSource};
+use crate::materialize::{LinkMode, State};
 use crate::plan::{StoreIndex, component_id};
 use crate::types::{Channel, TreeDigest, Triple};
 
@@ -78,54 +78,14 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
         }
         _ => false,
     };
-    let mut targets = Vec::new();
-    for name in project.manifest.targets.keys() {
-        let locked = file.as_ref().and_then(|f| f.lock.targets.get(name));
-        let Some(target) = locked else {
-            let (source, pin, state) = (None, None, TargetState::NotLocked);
-            targets.push(TargetStatus {
-                name: name.clone(),
-                source,
-                pin,
-                state,
-            });
-            continue;
-        };
-        let build = match &target.source {
-            LockedSource::Build { hosts, .. } => host.as_ref().and_then(|h| hosts.get(h)),
-            LockedSource::Download | LockedSource::System => None,
-        };
-        let (source, stored) = match &target.source {
-            LockedSource::System => ("system", true),
-            LockedSource::Build { .. } => (
-                "build",
-                build.is_some_and(|b| index.recipes.contains_key(&b.key)),
-            ),
-            LockedSource::Download => {
-                let id = component_id("rust-std", Some(name));
-
-                (
-                    "download",
-                    id.is_some_and(|id| index.components.contains_key(&id)),
-                )
-            }
-        };
-        let place = format!("lib/rustlib/{name}").parse().ok();
-        let here = state
-            .as_ref()
-            .zip(place)
-            .is_some_and(|(s, p)| s.areas.contains_key(&p));
-        targets.push(TargetStatus {
-            name: name.clone(),
-            source: Some(source),
-            pin: build.and_then(|b| b.pin),
-            state: match (here, stored) {
-                (true, _) => TargetState::Materialized,
-                (false, true) => TargetState::Stored,
-                (false, false) => TargetState::Locked,
-            },
-        });
-    }
+    let look = Look {
+        lock: file.as_ref().map(|file| &file.lock),
+        host: host.as_ref(),
+        index: &index,
+        state: state.as_ref(),
+    };
+    let names = project.manifest.targets.keys();
+    let targets = names.map(|name| look.target(name)).collect();
     Ok(StatusReport {
         channel: project.manifest.channel,
         host,
@@ -134,4 +94,58 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
         link_mode: state.and_then(|s| s.link_mode),
         targets,
     })
+}
+
+/// What a target's state is read from.
+struct Look<'a> {
+    lock: Option<&'a Lock>,
+    host: Option<&'a Triple>,
+    index: &'a StoreIndex,
+    state: Option<&'a State>,
+}
+
+impl Look<'_> {
+    fn target(&self, name: &Triple) -> TargetStatus {
+        let Some(target) = self.lock.and_then(|lock| lock.targets.get(name)) else {
+            return TargetStatus {
+                name: name.clone(),
+                source: None,
+                pin: None,
+                state: TargetState::NotLocked,
+            };
+        };
+        let build = self.build(&target.source);
+        let stored = match &target.source {
+            LockedSource::System => true,
+            LockedSource::Build { .. } => {
+                build.is_some_and(|build| self.index.recipes.contains_key(&build.key))
+            }
+            LockedSource::Download => component_id("rust-std", Some(name))
+                .is_some_and(|id| self.index.components.contains_key(&id)),
+        };
+        TargetStatus {
+            name: name.clone(),
+            source: Some(target.source.as_str()),
+            pin: build.and_then(|build| build.pin),
+            state: match (self.is_here(name), stored) {
+                (true, _) => TargetState::Materialized,
+                (false, true) => TargetState::Stored,
+                (false, false) => TargetState::Locked,
+            },
+        }
+    }
+
+    /// How this machine's host compiles it.
+    fn build<'l>(&self, source: &'l LockedSource) -> Option<&'l LockedBuild> {
+        match source {
+            LockedSource::Build { hosts, .. } => hosts.get(self.host?),
+            LockedSource::Download | LockedSource::System => None,
+        }
+    }
+
+    fn is_here(&self, name: &Triple) -> bool {
+        let place = format!("lib/rustlib/{name}").parse().ok();
+        let known = self.state.zip(place);
+        known.is_some_and(|(state, place)| state.areas.contains_key(&place))
+    }
 }

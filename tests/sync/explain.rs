@@ -149,7 +149,8 @@ fn diff_bounds_what_a_revision_holds_and_names_it() {
     };
     diff(&vec![b'#'; 17 << 20]).mentions("it has more than 16777216 bytes");
     diff(b"\xff").mentions("it is not UTF-8");
-    diff(b"version = 1\n").mentions(" HEAD:sysroot.lock:");
+    let said = diff(b"version = 1\n").mentions(" HEAD:sysroot.lock:");
+    said.mentions("name a revision whose lock is well-formed");
 }
 
 #[test]
