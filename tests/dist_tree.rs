@@ -108,6 +108,10 @@ fn both_archives_hold_the_identical_tar_with_directories_first() {
         .read_to_end(&mut xz)
         .unwrap();
     assert!(gz == xz);
+    // The stream flags of an xz file, which name its check: none, as upstream.
+    let mut start = [0; 8];
+    open("xz").read_exact(&mut start).unwrap();
+    assert_eq!(start, *b"\xfd7zXZ\0\0\0");
 
     let members = members(&*gz);
     let top = format!("rustc-nightly-{HOST}");

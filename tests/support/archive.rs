@@ -123,9 +123,12 @@ pub fn preamble(manifest: &[u8]) -> Tar {
         .file(&format!("{DIR}/manifest.in"), manifest)
 }
 
-/// Compresses as upstream does, with a small dictionary.
+/// Compresses as upstream does, without a check of its own; the dictionary is
+/// smaller.
 pub fn xz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 1);
+    use xz2::stream::{Check, Stream};
+    let stream = Stream::new_easy_encoder(1, Check::None).unwrap();
+    let mut encoder = xz2::write::XzEncoder::new_stream(Vec::new(), stream);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }

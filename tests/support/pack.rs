@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
+use xz2::stream::{Check, Stream};
 
 /// The time of every archived file, as deterministic as upstream's.
 const MTIME: u64 = 1_700_000_000;
@@ -228,7 +229,9 @@ impl Packer {
             create("tar.gz")?,
             flate2::Compression::new(self.level.max(1)),
         );
-        let xz = xz2::write::XzEncoder::new(create("tar.xz")?, self.level);
+        // As upstream's: without a check of its own.
+        let stream = Stream::new_easy_encoder(self.level, Check::None)?;
+        let xz = xz2::write::XzEncoder::new_stream(create("tar.xz")?, stream);
         let mut tar = tar::Builder::new(Both(gz, xz));
         write_members(&mut tar, package, channel)?;
         let Both(gz, xz) = tar.into_inner()?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use flate2::bufread::GzDecoder;
 use xz2::bufread::XzDecoder;
-use xz2::stream::{Stream, TELL_NO_CHECK, TELL_UNSUPPORTED_CHECK};
+use xz2::stream::{Stream, TELL_UNSUPPORTED_CHECK};
 
 use super::error::ArchiveError;
 use super::{Format, Limits};
@@ -77,8 +77,10 @@ impl<'p> Decoder<'p> {
         let source = BufReader::with_capacity(256 << 10, source);
         let inner = match format {
             Format::Xz => {
-                // One stream, with a check that can be verified.
-                let flags = TELL_NO_CHECK | TELL_UNSUPPORTED_CHECK;
+                // One stream. Upstream's have no check of their own, and need
+                // none: the hash of the whole file was compared before. A check
+                // that is there has to be one that we can verify.
+                let flags = TELL_UNSUPPORTED_CHECK;
                 let stream = Stream::new_stream_decoder(limits.decoder_memory, flags);
                 let stream = stream.map_err(|error| ArchiveError::Decode {
                     format: "xz",
