@@ -39,6 +39,15 @@ pub enum BuildError {
         /// Everything cargo and the compilers said.
         log: PathBuf,
     },
+    /// The compiler's back end did not know a processor or a feature of one that
+    /// the recipe names, and compiled without it.
+    #[error("the compiler ignored what `{target}` asks for: {message}")]
+    Ignored {
+        /// What it was built for.
+        target: Triple,
+        /// What the back end said.
+        message: String,
+    },
     /// A feature that no package of the library workspace has.
     #[error("`{target}`: the library has no feature `{}`", .feature.escape_debug())]
     Feature {
@@ -118,7 +127,7 @@ impl Diagnostic for BuildError {
             | Self::Name(_)
             | Self::Resolve { .. }
             | Self::OfflineWithoutVendor => Class::Build,
-            Self::Feature { .. } => Class::Usage,
+            Self::Feature { .. } | Self::Ignored { .. } => Class::Usage,
             Self::Vendor(e) => e.class(),
             Self::Toolchain(e) => e.class(),
             Self::Jobs(e) => e.class(),
@@ -132,6 +141,11 @@ impl Diagnostic for BuildError {
             Self::Compile { log, .. } | Self::Incomplete { log, .. } => {
                 Some(format!("the whole log is in {}", log.display()))
             }
+            Self::Ignored { .. } => Some(
+                "`rustc --print target-cpus` and `--print target-features` with `--target` name \
+                 those there are"
+                    .to_owned(),
+            ),
             Self::RootConfig(path) => Some(format!("move {} away", path.display())),
             Self::Feature { feature, known, .. } => Some(feature_hint(feature, known)),
             Self::OfflineWithoutVendor => {

@@ -59,6 +59,11 @@ pub(super) fn run(
     let heard = listen(builder, &mut running, &mut log_file, log)?;
     let status = running.child.wait().map_err(failed)?;
     if status.success() {
+        let said = fs::at("read", log, written(&mut log_file))?;
+        if let Some(message) = ignored(&String::from_utf8_lossy(&said), job) {
+            let target = job.target.clone();
+            return Err(BuildError::Ignored { target, message });
+        }
         return heard.complete(job, log);
     }
     let message = match heard.first_error {
@@ -71,6 +76,25 @@ pub(super) fn run(
         message,
         log: log.to_owned(),
     })
+}
+
+/// What the back end left out of that which the recipe names. It only warns of
+/// it, and what would be pinned is code for another processor.
+fn ignored(log: &str, job: &Job<'_>) -> Option<String> {
+    let spec = job.spec.map(|spec| String::from_utf8_lossy(spec.bytes));
+    let is_asked_for = |name: &str| {
+        let flags = job.options.rustflags.iter().map(String::as_str);
+        flags.chain(spec.as_deref()).any(|text| text.contains(name))
+    };
+    let complaint = |line: &&str| {
+        let name = line
+            .strip_prefix('\'')
+            .and_then(|rest| rest.split('\'').next());
+        let name = name.map(|name| name.trim_start_matches(['+', '-']));
+        line.contains("is not a recognized ")
+            && name.is_some_and(|name| !name.is_empty() && is_asked_for(name))
+    };
+    log.lines().find(complaint).map(printable)
 }
 
 /// The start of what was written to a log.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::document::escape_controls;
 use crate::sys::{fs, process};
 use crate::types::{Class, Diagnostic, Triple};
 
@@ -55,7 +56,7 @@ pub enum ToolchainError {
         source: std::io::Error,
     },
     /// A program ended with an error.
-    #[error("`{} {arguments}` failed ({status}): {}", .program.display(), .stderr.escape_debug())]
+    #[error("`{} {arguments}` failed ({status}): {}", .program.display(), escape_controls(.stderr.trim_end()))]
     Failed {
         /// The program.
         program: PathBuf,
@@ -166,7 +167,7 @@ impl Toolchain {
             return Err(ToolchainError::NoRustSrc { expected });
         }
         let version = RustcVersion::ask(rustc)?;
-        let answer = ask(&mut process::isolated(cargo), cargo, &["-V"])?;
+        let answer = ask(&mut homeless(cargo), cargo, &["-V"])?;
         let cargo_version = first_line(&answer).to_owned();
         if cargo_version.chars().any(char::is_control) {
             return Err(ToolchainError::Malformed {
@@ -214,11 +215,22 @@ impl Toolchain {
 
     /// Whether this cargo knows (and so demands) `-Zjson-target-spec`.
     pub(super) fn wants_json_target_spec(&self) -> Result<bool, ToolchainError> {
-        let mut command = process::isolated(&self.cargo);
+        let mut command = homeless(&self.cargo);
         command.env("RUSTC_BOOTSTRAP", "1");
         let help = ask(&mut command, &self.cargo, &["-Z", "help"])?;
         Ok(help.contains("json-target-spec"))
     }
+}
+
+/// A cargo that is asked about itself. It insists on a home, which a user
+/// without an entry in the password file has only by the environment; it gets
+/// one that is not there, so that it reads nobody's configuration.
+fn homeless(cargo: &Path) -> Command {
+    let mut command = process::isolated(cargo);
+    command
+        .env("HOME", "/nonexistent")
+        .env("CARGO_HOME", "/nonexistent");
+    command
 }
 
 /// Every target name a compiler knows.

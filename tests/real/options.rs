@@ -87,3 +87,36 @@ fn panics_bitcode_and_debug_information_are_as_asked_for() {
         assert_eq!(has(&program, MESSAGE), plain, "{target}");
     }
 }
+
+#[test]
+fn a_processor_that_the_compiler_does_not_know_is_an_error_and_no_pin() {
+    let sandbox = system();
+    let flags = "rustflags = [\"-Ctarget-cpu=cortex-m99\", \"-Ctarget-feature=+dsp\"]";
+    let manifest = MANIFEST.split("[targets").next().unwrap();
+    let text = format!("{manifest}{flags}\n\n[targets.thumbv6m-none-eabi]\n");
+    let project = sandbox.project("p", &text);
+    let said = sandbox.run(&project, &["sync"]).exits(2);
+    said.mentions("'cortex-m99' is not a recognized processor")
+        .mentions("rustc --print target-cpus");
+    let lock = fs::read_to_string(project.join("sysroot.lock")).unwrap();
+    assert!(!lock.contains("pin ="), "{lock}");
+    let list = sandbox.run(&project, &["cache", "list"]).exits(0);
+    assert!(!list.out.contains("thumbv6m"), "{}", list.out);
+}
+
+/// In containers that run as some number: cargo finds no home for it.
+#[test]
+fn a_user_whom_the_machine_does_not_know_can_use_the_systems_compiler() {
+    let sandbox = system();
+    let project = sandbox.project("p", "[toolchain]\nchannel = \"system\"\n");
+    let binary = sandbox.path("sysroot");
+    fs::copy(env!("CARGO_BIN_EXE_sysroot"), &binary).unwrap();
+    let script = format!(
+        "chmod 711 '{0}' && chown -R 4712 . '{0}/home' && \
+         exec setpriv --reuid 4712 --regid 4712 --clear-groups env HOME='{0}/home' \
+         SYSROOT_CACHE_DIR='{0}/home/cache' '{0}/sysroot' sync",
+        sandbox.path("").display()
+    );
+    user(&sandbox, &project, "/bin/sh", &["-c", &script]).exits(0);
+    assert!(project.join(".sysroot/bin/rustc").is_file());
+}
