@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::pack::PackError;
-use crate::types::{Class, Diagnostic};
+use crate::types::{Class, Diagnostic, REFILL};
 
 /// A bundle that was not written or not read.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ impl Diagnostic for BundleError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotStored(_) => Some("run `sysroot sync` first".to_owned()),
+            Self::NotStored(_) => Some(REFILL.to_owned()),
             Self::Write { source, .. } => source.hint(),
             Self::Read { source, .. } if source.is_content() => {
                 Some("remove the file, and let `sysroot cache export` write it again".to_owned())

@@ -18,10 +18,17 @@ use crate::types::RelPath;
 
 /// The output's absolute path; it must be there.
 fn output(session: &Session<'_>, path: &Path) -> Result<(PathBuf, State), CliError> {
-    let state = session
-        .cx
-        .state(path)
-        .ok_or_else(|| OpsError::NoOutput(path.to_owned()))?;
+    let Some(state) = session.cx.state(path) else {
+        let error = match fs::metadata_if_exists(path)? {
+            None => OpsError::NoOutput(path.to_owned()),
+            // It may be of the checkout, so nothing in it is started.
+            Some(_) => OpsError::UnknownOutput {
+                output: path.to_owned(),
+                cache: session.cx.settings.cache.clone(),
+            },
+        };
+        return Err(error.into());
+    };
     Ok((fs::at("find", path, std::fs::canonicalize(path))?, state))
 }
 

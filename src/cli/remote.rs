@@ -11,7 +11,7 @@ use super::terminal::path_value;
 use super::{Session, settings};
 use crate::ops::{self, FailedPush, PullOptions, Pulled, PushOptions, PushedTree};
 use crate::remote::{Pushed, RemoteError};
-use crate::types::{Class, Diagnostic as _, Triple};
+use crate::types::{Class, Diagnostic as _, REFILL, Triple};
 
 pub(super) fn selection(targets: &[Triple]) -> Option<std::collections::BTreeSet<Triple>> {
     (!targets.is_empty()).then(|| targets.iter().cloned().collect())
@@ -111,7 +111,7 @@ pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, C
         terminal.failure(&format!("`{name}` was not pushed to {remote}: {reason}"));
     }
     for name in &report.missing {
-        terminal.warning(&format!("`{name}` is not in the store: run `sysroot sync`"));
+        terminal.warning(&format!("`{name}` is not in the store: {REFILL}"));
     }
     let complete = !conflict && report.missing.is_empty();
     Ok(if let Some(first) = report.failed.first() {

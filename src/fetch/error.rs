@@ -216,7 +216,13 @@ impl Diagnostic for FetchError {
                 "set SYSROOT_DIST_SERVER to a URL such as https://static.rust-lang.org"
             }
             Self::Offline { .. } => "run again without --offline",
-            Self::NoManifest { .. } => "some days have no nightly; name the day before or after",
+            Self::NoManifest { url } if url.contains("channel-rust-nightly") => {
+                "some days have no nightly; name the day before or after"
+            }
+            Self::NoManifest { url } if url.contains("channel-rust-beta") => {
+                "most days have no beta; name the day of one"
+            }
+            Self::NoManifest { .. } => "check the release's number, and SYSROOT_DIST_SERVER",
             Self::Gone { .. } => {
                 "set SYSROOT_DIST_SERVER to a mirror that still has it, or use a filled cache"
             }

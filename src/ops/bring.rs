@@ -2,6 +2,7 @@
 //! written down about it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::execute::execute_most;
 use super::failures::FailedTargets;
@@ -174,19 +175,40 @@ impl Work<'_> {
         {
             warn(cx, "the next sync reads everything again", &e);
         }
-        let real = std::fs::canonicalize(&files.dir).unwrap_or(files.dir.clone());
-        let root = Root::of(real, state.trees, cx.settings.now);
-        match store.register(&root) {
-            // A store that we cannot write to is collected by somebody else, who
-            // cannot know of us; the output does not need it any more.
-            Err(StoreError::Fs(e)) if e.source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
-            }
-            Err(e) => warn(cx, "the store does not know of this project", &e),
-            Ok(()) => {}
-        }
+        register(cx, store, &files.dir, state.trees);
         drop(output);
         failed
     }
+}
+
+/// Puts a project into the list of those whose trees the collector keeps.
+fn register(cx: &Context<'_>, store: &Store, project: &Path, trees: Vec<TreeDigest>) {
+    let root = Root::of(real(project), trees, cx.settings.now);
+    match store.register(&root) {
+        // A store that we cannot write to is collected by somebody else, who
+        // cannot know of us; the output does not need it any more.
+        Err(StoreError::Fs(e)) if e.source.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {}
+        Err(e) => warn(cx, "the store does not know of this project", &e),
+        Ok(()) => {}
+    }
+}
+
+/// Whether the collector knows of a project where it stands now: one that was
+/// moved it knows by its old place.
+pub(super) fn is_registered(cx: &Context<'_>, project: &Path) -> bool {
+    let store = cx.existing_store();
+    store.is_some_and(|store| store.knows(&real(project)))
+}
+
+/// Registers a project again that was moved since its last sync.
+pub(super) fn register_moved(cx: &Context<'_>, project: &Path, state: State) {
+    if let Some(store) = cx.existing_store().filter(|_| !is_registered(cx, project)) {
+        register(cx, &store, project, state.trees);
+    }
+}
+
+fn real(project: &Path) -> PathBuf {
+    std::fs::canonicalize(project).unwrap_or(project.to_owned())
 }
 
 /// The stored tree that an error blames.

@@ -13,7 +13,7 @@ use crate::plan::PlanError;
 use crate::resolve::ResolveError;
 use crate::store::StoreError;
 use crate::sys::fs::FsError;
-use crate::types::{Channel, Class, ComponentId, Diagnostic, Triple};
+use crate::types::{Channel, Class, ComponentId, Diagnostic, REFILL, Triple};
 
 /// A verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -250,6 +250,17 @@ pub enum OpsError {
     /// There is no output yet.
     #[error("there is no output at `{}`", .0.display())]
     NoOutput(PathBuf),
+    /// There is an output, and nothing says that we made it.
+    #[error(
+        "nothing vouches for the output at `{}`: it was made with another cache than `{}`, or that \
+         was removed since", .output.display(), .cache.display()
+    )]
+    UnknownOutput {
+        /// The output.
+        output: PathBuf,
+        /// The cache, whose secret an output's state is signed with.
+        cache: PathBuf,
+    },
     /// Something that is needed is not in the store, and we are offline.
     #[error("`{what}` is not in the cache, and the network is off")]
     Offline {
@@ -366,7 +377,8 @@ impl Diagnostic for OpsError {
             | Self::NoSuchTree(_)
             | Self::Unpinned { .. }
             | Self::NotBuilt { .. }
-            | Self::NoOutput(_) => Class::CheckFailed,
+            | Self::NoOutput(_)
+            | Self::UnknownOutput { .. } => Class::CheckFailed,
             Self::OtherToolchain { .. } => Class::Build,
             Self::Offline { .. } => Class::Network,
             Self::NotStored { .. } => Class::Integrity,
@@ -448,9 +460,11 @@ impl Diagnostic for OpsError {
             Self::Unpinned { .. } => "run `sysroot lock --pin` and commit the result",
             Self::NotCompiled { .. } => "only compiled targets have pins and statements",
             Self::NotBuilt { .. } => "run `sysroot sync`, or `sysroot lock --pin`",
-            Self::OutputDiffers(_) | Self::NoOutput(_) => "run `sysroot sync`",
+            Self::OutputDiffers(_) | Self::NoOutput(_) | Self::UnknownOutput { .. } => {
+                "run `sysroot sync`"
+            }
             Self::Offline { .. } => "run the command once without `--offline`",
-            Self::Tree(_) | Self::NotStored { .. } => "run `sysroot sync` again",
+            Self::Tree(_) | Self::NotStored { .. } => REFILL,
             Self::NoSuchTree(_) => "`sysroot cache list` shows names, and 12 digits of each tree",
         };
         Some(text.to_owned())

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use super::bring::is_registered;
 use super::project::{MAX_LOCK, MAX_MANIFEST, Project, ProjectFiles, find_outside};
 use super::{Context, SyncOptions, SyncReport};
 use crate::config::SignaturePolicy;
@@ -44,6 +45,7 @@ pub fn up_to_date(
             matches!(find_outside(&files.dir, &path), Ok(None))
                 && digest(&path, MAX_MANIFEST) == Some(*spec)
         });
+    let same = same && is_registered(cx, &files.dir);
     if !same || !file.is_untouched(&files.output, cx.settings.jobs) {
         return None;
     }

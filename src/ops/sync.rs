@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::bring::{Work, warn};
+use super::bring::{Work, register_moved, warn};
 use super::collect::collect_daily;
 use super::execute::{Executed, index};
 use super::lock::{LockMode, LockReport, lock, unsigned};
@@ -105,8 +105,11 @@ pub fn sync(
     }
     let state = cx.state(&project.files.output);
     if is_untouched(cx, &project.files, &file, &host, state.as_ref())
-        && state.is_some_and(|state| state.is_of_this_boot())
+        && let Some(state) = state.filter(State::is_of_this_boot)
     {
+        if !options.check && !options.dry_run {
+            register_moved(cx, &project.files.dir, state);
+        }
         report.elapsed = begun.elapsed();
         return Ok(report);
     }

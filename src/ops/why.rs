@@ -136,6 +136,11 @@ fn next(
         report.next.push(text.to_owned());
         return Ok(());
     }
+    if output_current && report.state == TargetState::Materialized {
+        // Whatever the store has: a sync does not look into it.
+        report.next.push("nothing: it is in the output".to_owned());
+        return Ok(());
+    }
     let Ok(host) = sync::host(cx, &file.lock) else {
         let text = "nothing here: this machine is not among the lock's hosts";
         report.next.push(text.to_owned());
@@ -164,14 +169,13 @@ fn next(
         .next
         .extend(builds.map(|build| format!("compile it: {}", build.reason)));
     if report.next.is_empty() {
-        report.next.push(match (report.state, output_current) {
-            (TargetState::Materialized, true) => "nothing: it is in the output".to_owned(),
-            (TargetState::Materialized, false) => {
+        let text = match report.state {
+            TargetState::Materialized => {
                 "compare the output with the lock: something in it is not what the last sync left"
-                    .to_owned()
             }
-            _ => "put it into the output: it is in the store".to_owned(),
-        });
+            _ => "put it into the output: it is in the store",
+        };
+        report.next.push(text.to_owned());
     }
     Ok(())
 }

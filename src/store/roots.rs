@@ -198,6 +198,13 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a project has a record, or can have none: a store that we cannot
+    /// write to is collected by somebody else.
+    pub fn knows(&self, project: &Path) -> bool {
+        let dir = self.layout().roots();
+        dir.join(name(project)).exists() || !fs::is_writable(&dir)
+    }
+
     /// All readable project records.
     pub fn roots(&self) -> Result<Vec<Root>> {
         let dir = self.layout().roots();

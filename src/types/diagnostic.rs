@@ -50,6 +50,11 @@ impl Class {
     }
 }
 
+/// What brings a tree into the store that an intact output is made of: a sync
+/// that finds the output in order does not look into the store.
+pub const REFILL: &str =
+    "run `sysroot sync`; if that has nothing to do, remove `.sysroot` and run it again";
+
 /// An error that knows its class and, where there is one, the way out.
 ///
 /// Implementations match without `_`, so that a new variant does not compile

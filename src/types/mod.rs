@@ -15,7 +15,7 @@ pub mod triple;
 
 pub use channel::{Channel, Date, Release};
 pub use component::{ComponentId, ComponentName};
-pub use diagnostic::{Class, Diagnostic};
+pub use diagnostic::{Class, Diagnostic, REFILL};
 pub use digest::{FileDigest, RecipeKey, Sha256, SpecDigest, TreeDigest};
 pub use listing::{Entry, Listing};
 pub use profile::{CrateSet, DebugInfo, OptLevel, Panic, Profile, Strategy};

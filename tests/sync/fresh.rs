@@ -125,3 +125,44 @@ fn a_sync_of_one_target_does_not_vouch_for_the_others() {
     assert!(planned(&sandbox, &project, &[]).is_object());
     assert!(!core(&project, RISCV).exists());
 }
+
+#[test]
+fn a_project_that_was_moved_is_known_to_the_collector_after_a_sync() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let moved = project.with_file_name("moved");
+    fs::rename(&project, &moved).unwrap();
+    let before = fs::metadata(core(&moved, THUMB)).unwrap();
+    sandbox.run(&moved, &["sync"]).exits(0);
+    let after = fs::metadata(core(&moved, THUMB)).unwrap();
+    assert_eq!((after.ino(), after.ctime()), (before.ino(), before.ctime()));
+    let collect = ["cache", "gc", "--max-age", "0s"];
+    let said = sandbox.run(&moved, &collect).exits(0);
+    said.mentions("removed 0 trees");
+    let said = sandbox.run(&moved, &["sync"]).exits(0);
+    said.mentions("up to date");
+}
+
+#[test]
+fn an_output_of_another_cache_is_told_from_none() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    fs::rename(sandbox.path("cache"), sandbox.path("gone")).unwrap();
+    let use_it: [&[&str]; 3] = [&["path"], &["env"], &["run", "--no-sync", "--", "true"]];
+    for command in use_it {
+        let said = sandbox.run(&project, command).exits(1);
+        said.mentions("nothing vouches for the output")
+            .mentions("run `sysroot sync`");
+    }
+    sandbox.run(&project, &["sync"]).exits(0);
+    for command in use_it {
+        sandbox.run(&project, command).exits(0);
+    }
+    fs::remove_dir_all(project.join(".sysroot")).unwrap();
+    for command in use_it {
+        let said = sandbox.run(&project, command).exits(1);
+        said.mentions("there is no output");
+    }
+}

@@ -640,3 +640,56 @@ fn case_142_verify_is_not_fooled_by_a_warm_cache() {
     assert_eq!(server.requests().len(), asked);
     assert_eq!(fs::read_to_string(&path).unwrap().len(), text.len());
 }
+
+#[test]
+fn what_cannot_be_compared_is_named_with_its_place_and_the_way_out() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB, RISCV]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let name = format!("rust-std-{THUMB}");
+    sandbox.run(&project, &["cache", "evict", &name]).exits(0);
+    // The output is in order, so a sync does not look into the store.
+    let said = sandbox.run(&project, &["sync"]).exits(0);
+    said.mentions("up to date");
+    let said = sandbox.run(&project, &["why", THUMB]).exits(0);
+    assert!(
+        said.out.contains("nothing: it is in the output"),
+        "{}",
+        said.out
+    );
+    let export = sandbox.path("export");
+    for command in [
+        &["verify", "--deep"][..],
+        &["cache", "export", export.to_str().unwrap()],
+    ] {
+        let said = sandbox.run(&project, command).exits(1);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(all.contains("remove `.sysroot`"), "{all}");
+    }
+    let report = sandbox
+        .run(&project, &["verify", "--deep", "--json"])
+        .exits(1);
+    let report = report.json();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let mut output = checks.filter(|check| check["check"] == "output");
+    let finding = &output.next().unwrap()["findings"][0];
+    let expected = format!("lib/rustlib/{THUMB}: the store has nothing to compare it with");
+    assert_eq!(finding["message"], expected.as_str());
+    let lock = fs::read_to_string(project.join("sysroot.lock")).unwrap();
+    let header = format!("[targets.{THUMB}]");
+    let line = lock.lines().position(|line| line == header).unwrap() + 1;
+    assert_eq!(finding["places"][0]["line"], line);
+    // As it was told.
+    fs::remove_dir_all(project.join(".sysroot")).unwrap();
+    sandbox.run(&project, &["sync"]).exits(0);
+    sandbox.run(&project, &["verify", "--deep"]).exits(0);
+    // A part of the output that was never made is another matter.
+    let other = sandbox.project("q", &manifest(&[THUMB, RISCV]));
+    sandbox.run(&other, &["sync", "--target", THUMB]).exits(0);
+    sandbox
+        .run(&other, &["cache", "evict", &format!("rust-std-{RISCV}")])
+        .exits(0);
+    let said = sandbox.run(&other, &["verify"]).exits(1);
+    let expected = format!("lib/rustlib/{RISCV}: it is not in the output");
+    assert!(said.out.contains(&expected), "{}", said.out);
+}

@@ -1,6 +1,7 @@
 //! The judgements about what was made from the lock: output, store, pins.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use rayon::prelude::*;
 
@@ -14,10 +15,10 @@ use crate::ops::execute::index;
 use crate::ops::output::{Wanted, wanted};
 use crate::ops::project::{LockFile, ProjectFiles};
 use crate::ops::{Context, OpsError, signature, sync, system};
-use crate::plan::{StoreIndex, plan};
+use crate::plan::{Plan, StoreIndex, component_id, plan};
 use crate::store::Store;
 use crate::sys::fs;
-use crate::types::{Class, Diagnostic as _, Triple};
+use crate::types::{Class, Diagnostic as _, REFILL, Triple};
 
 /// What the store has of a lock, for one host.
 pub(super) struct Stored {
@@ -51,11 +52,7 @@ pub(crate) fn compare(
     let _using = store.look();
     let index = index(&store, lock, host);
     let plan = plan(lock, host, targets, &index)?;
-    let unknown = plan.fetch.iter().map(|f| f.id.to_string());
-    let unknown: Vec<String> = unknown
-        .chain(plan.build.iter().map(|b| b.target.to_string()))
-        .map(|what| format!("{what}: the store has nothing to compare it with"))
-        .collect();
+    let unknown = unknown(output, lock, &plan);
     if !unknown.is_empty() {
         return Err(OpsError::OutputDiffers(unknown));
     }
@@ -78,6 +75,29 @@ pub(crate) fn compare(
         differences: found,
         wanted,
     })
+}
+
+/// What is not in the output, or can be compared with nothing because the store
+/// lacks it; targets by their place in the output.
+fn unknown(output: &Path, lock: &Lock, plan: &Plan) -> Vec<String> {
+    let of_target = |target: &Triple| {
+        let place = format!("lib/rustlib/{target}");
+        if output.join(&place).exists() {
+            format!("{place}: the store has nothing to compare it with")
+        } else {
+            format!("{place}: it is not in the output")
+        }
+    };
+    let fetches = plan.fetch.iter().map(|fetch| {
+        let is_std =
+            |target: &&Triple| component_id("rust-std", Some(target)) == Some(fetch.id.clone());
+        match lock.targets.keys().find(is_std) {
+            Some(target) => of_target(target),
+            None => format!("{}: the store has nothing to compare it with", fetch.id),
+        }
+    });
+    let builds = plan.build.iter().map(|build| of_target(&build.target));
+    fetches.chain(builds).collect()
 }
 
 /// The lock and the host to judge by, or why nothing can be judged.
@@ -156,7 +176,7 @@ fn differs(subject: &Subject<'_>, lines: Vec<String>) -> Finding {
             .to_owned();
         let place = subject.in_lock(&[&["targets", &target], &["toolchain"]]);
         Problem {
-            hint: Some("run `sysroot sync`".to_owned()),
+            hint: Some(REFILL.to_owned()),
             ..Problem::from(line)
         }
         .at(place)
