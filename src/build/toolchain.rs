@@ -84,8 +84,10 @@ pub enum ToolchainError {
         rustc: PathBuf,
     },
     /// The library's sources are not there.
-    #[error("there are no library sources in `{}`", .expected.display())]
+    #[error("there are no library sources of {rustc} in `{}`", .expected.display())]
     NoRustSrc {
+        /// The first line of `rustc -vV`; the program if it says nothing.
+        rustc: String,
         /// Where `library/Cargo.lock` was expected.
         expected: PathBuf,
     },
@@ -162,11 +164,14 @@ impl Toolchain {
 
     /// Takes a toolchain whose parts are known, as those of a dist server are.
     pub fn from_parts(rustc: &Path, cargo: &Path, rust_src: &Path) -> Result<Self, ToolchainError> {
+        let version = RustcVersion::ask(rustc);
         let expected = rust_src.join("library");
         if !expected.join("Cargo.lock").is_file() {
-            return Err(ToolchainError::NoRustSrc { expected });
+            let named = |_| rustc.display().to_string();
+            let rustc = version.map_or_else(named, |version| version.first_line);
+            return Err(ToolchainError::NoRustSrc { rustc, expected });
         }
-        let version = RustcVersion::ask(rustc)?;
+        let version = version?;
         let answer = ask(&mut homeless(cargo), cargo, &["-V"])?;
         let cargo_version = first_line(&answer).to_owned();
         if cargo_version.chars().any(char::is_control) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, OpsError};
-use crate::build::{Toolchain, source_tree};
+use crate::build::{Toolchain, ToolchainError, source_tree};
 use crate::lock::{Lock, LockedToolchain};
 use crate::materialize::STATE_FILE;
 use crate::resolve::SystemToolchain;
@@ -98,12 +98,26 @@ pub(super) fn describe(toolchain: &Toolchain) -> Result<SystemToolchain, OpsErro
 /// one is refused.
 pub(super) fn check_locked(cx: &Context<'_>, lock: &Lock) -> Result<Option<Toolchain>, OpsError> {
     match &lock.toolchain {
-        LockedToolchain::System { .. } => {
-            let toolchain = find(cx)?;
+        LockedToolchain::System { rustc, .. } => {
+            let toolchain = find(cx).map_err(|error| other_first(rustc, error))?;
             check(&toolchain, lock)?;
             Ok(Some(toolchain))
         }
         LockedToolchain::Dist { .. } => Ok(None),
+    }
+}
+
+/// The sources that another compiler than the locked one lacks are not what is
+/// wrong: nobody shall install them.
+fn other_first(locked: &str, error: OpsError) -> OpsError {
+    match error {
+        OpsError::Toolchain(ToolchainError::NoRustSrc { rustc, .. }) if rustc != locked => {
+            let difference = format!("rustc: lock \"{locked}\", machine \"{rustc}\"");
+            OpsError::OtherToolchain {
+                differences: vec![difference],
+            }
+        }
+        error => error,
     }
 }
 

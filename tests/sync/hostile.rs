@@ -148,6 +148,15 @@ fn case_156_another_compiler_than_the_locked_one_compiles_nothing() {
         .exits(1)
         .mentions("would change");
     assert_eq!(fs::read(project.join("sysroot.lock")).unwrap(), before);
+    // One that has no sources is still another one first of all.
+    let script = fs::read_to_string(tool.join("bin/rustc")).unwrap();
+    program(
+        &tool.join("bin/rustc"),
+        &script.replace("1.97.0 (", "1.98.0 ("),
+    );
+    fs::rename(tool.join("lib/rustlib/src"), tool.join("src")).unwrap();
+    let said = sandbox.run(&project, &["sync"]).exits(7);
+    said.mentions("lock \"rustc 1.97.0 (test)\", machine \"rustc 1.98.0 (test)\"");
 }
 
 /// What sysroot may open in a checkout: its own files, and those of its output.
