@@ -141,6 +141,10 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
     session
         .terminal
         .note(&format!("synced {targets} {noun} in {elapsed}{how}"));
+    if report.pinned {
+        let text = "sysroot.lock has new pins of what was compiled; commit it";
+        session.terminal.note(text);
+    }
     if let Some(swept) = report.collected.as_ref().and_then(|gc| gc.swept.as_ref())
         && swept.trees > 0
     {

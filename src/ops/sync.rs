@@ -46,6 +46,8 @@ pub struct SyncOptions {
 pub struct SyncReport {
     /// Whether the lock was written.
     pub lock: Option<super::LockStatus>,
+    /// Whether pins of what was compiled were written into the lock.
+    pub pinned: bool,
     /// How many days old the channel manifest is, if the lock was resolved.
     pub age_in_days: Option<i64>,
     /// What had to happen; absent when nothing had to.
@@ -71,6 +73,7 @@ impl SyncReport {
     pub(super) fn nothing_to_do(targets: Vec<Triple>) -> Self {
         Self {
             lock: None,
+            pinned: false,
             age_in_days: None,
             plan: None,
             executed: Executed::default(),
@@ -295,6 +298,7 @@ fn record_pins(
     let store = cx.store()?;
     let StoreIndex { recipes, .. } = index(&store, &file.lock, host);
     if pins::record(project, file, host, &recipes, &BTreeSet::new())? {
+        report.pinned = true;
         report
             .lock
             .get_or_insert(super::LockStatus::Updated(Vec::new()));

@@ -20,7 +20,8 @@ fn pinned() -> (Sandbox, Fake, PathBuf) {
     let fake = Fake::new(&mut sandbox);
     sandbox.set("SYSROOT_JOBS", "2");
     let project = sandbox.project("p", &manifest(&[THUMB]));
-    sandbox.run(&project, &["sync"]).exits(0);
+    let said = sandbox.run(&project, &["sync"]).exits(0);
+    said.mentions("sysroot.lock has new pins");
     assert_eq!(pins(&project).len(), 1);
     (sandbox, fake, project)
 }
