@@ -102,6 +102,9 @@ fn print(session: &Session<'_>, report: &GcReport) -> ExitCode {
             let things = if count == 1 { "thing" } else { "things" };
             let text = format!("{count} {things} could not be removed, as said above");
             session.terminal.failure(&text);
+            if let Some(hint) = &swept.hint {
+                session.terminal.hint(hint);
+            }
             ExitCode::from(Class::FileSystem.exit_code())
         }
     }

@@ -111,6 +111,11 @@ impl Terminal {
         }
     }
 
+    /// Prints what can be done about a [`failure`](Self::failure).
+    pub(super) fn hint(self, text: &str) {
+        write_err(&format!("\n{HINT}hint:{HINT:#} {}", self.plain(text)));
+    }
+
     /// Prints one of several things that failed; the exit code tells, too.
     pub(super) fn failure(self, text: &str) {
         write_err(&format!("{ERROR}error:{ERROR:#} {}", self.plain(text)));

@@ -12,7 +12,7 @@ use super::sharing::is_denied;
 use super::{Alone, GcPlan, Result, Staging, Store, StoreError};
 use crate::events::Cancel;
 use crate::sys::fs;
-use crate::types::TreeDigest;
+use crate::types::{Diagnostic as _, TreeDigest};
 
 /// What a collection did.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Swept {
     pub bytes: u64,
     /// What could not be removed, and why; all else was done.
     pub failures: Vec<String>,
+    /// What can be done about the first of them that can be helped.
+    pub hint: Option<String>,
 }
 
 /// Trees that have lost their names.
@@ -184,6 +186,7 @@ impl Swept {
             _ => String::new(),
         };
         self.failures.push(format!("{e}{cause}"));
+        self.hint = self.hint.take().or_else(|| e.hint());
         false
     }
 }

@@ -97,7 +97,8 @@ fn what_cannot_be_removed_is_named_and_the_rest_goes() {
     sandbox.set("SYSROOT_FAULT", "30%rename to");
     let said = sandbox.run(&thumb, &gc).exits(9);
     said.mentions("Read-only file system")
-        .mentions("error: 1 thing could not be removed");
+        .mentions("error: 1 thing could not be removed")
+        .mentions("hint: set SYSROOT_CACHE_DIR");
     assert_eq!(names(&sandbox, "trees").len(), 6);
     sandbox.env.remove("SYSROOT_FAULT");
     sandbox.run(&thumb, &gc).exits(0);

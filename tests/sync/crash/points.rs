@@ -102,9 +102,11 @@ impl Enumerator {
     fn killed(&self) {
         for label in &self.labels {
             let said = self.strike(&format!("kill@{label}"), |code| matches!(code, -1 | 0));
-            // How many pieces a download arrives in is the network's business.
+            // How many pieces a download arrives in is the network's business,
+            // and whether two threads find a directory missing is luck.
+            let again = label.starts_with("create directory ") && !label.ends_with(" #1");
             assert!(
-                said.code == -1 || label.contains("/partials/"),
+                said.code == -1 || label.contains("/partials/") || again,
                 "{label} is never reached"
             );
         }
