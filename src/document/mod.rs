@@ -56,6 +56,22 @@ impl<'a> Document<'a> {
         DeTable::parse(self.text).map_err(|error| self.parse_fault(&error))
     }
 
+    /// Finds git's conflict markers, which no line of TOML starts with outside
+    /// of a text over several lines. `what` is how the message calls the file.
+    pub(crate) fn conflict(&self, what: &str) -> Option<Fault> {
+        let markers = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"];
+        let mut at = 0;
+        for line in self.text.split_inclusive('\n') {
+            let bare = line.trim_end();
+            if markers.iter().any(|marker| bare.starts_with(marker)) {
+                let message = format!("{what} has git's conflict markers");
+                return Some(self.fault(at..at + bare.len(), message));
+            }
+            at += line.len();
+        }
+        None
+    }
+
     /// Turns a parsed table into a typed value.
     pub(crate) fn read<T: DeserializeOwned>(
         &self,

@@ -118,7 +118,7 @@ impl Lock {
         if doc.text().trim().is_empty() {
             return Err(LockError::Empty { file: file() });
         }
-        if let Some(fault) = conflict(&doc) {
+        if let Some(fault) = doc.conflict("the lock") {
             return Err(LockError::Conflict(Box::new(fault)));
         }
         let table = doc.table()?;
@@ -138,24 +138,6 @@ impl Lock {
         check_end(&doc)?;
         Ok(lock)
     }
-}
-
-/// Finds git's conflict markers, which no TOML line starts with.
-fn conflict(doc: &Document<'_>) -> Option<Fault> {
-    let markers = ["<<<<<<< ", "=======", ">>>>>>> ", "||||||| "];
-    let mut at = 0;
-    for line in doc.text().split_inclusive('\n') {
-        let bare = line.trim_end();
-        if markers
-            .iter()
-            .any(|marker| bare.starts_with(marker.trim_end()))
-        {
-            let fault = doc.fault(at..at + bare.len(), "the lock has git's conflict markers");
-            return Some(fault);
-        }
-        at += line.len();
-    }
-    None
 }
 
 fn check_version(doc: &Document<'_>, top: &DeTable<'_>) -> Result<i64, Fault> {

@@ -81,7 +81,7 @@ impl Manifest {
             });
         }
         let doc = Document::new(file_name, text);
-        let table = doc.table()?;
+        let table = doc.table().map_err(|fault| conflict_or(&doc, fault))?;
         check_keys(&doc, table.get_ref())?;
         let count = subtable(table.get_ref(), "targets").map_or(0, DeTable::len);
         if count > MAX_TARGETS {
@@ -92,6 +92,16 @@ impl Manifest {
         }
         let raw: RawManifest = doc.read(table.clone())?;
         Ok(interpret(&doc, raw, table.get_ref())?)
+    }
+}
+
+/// The conflict that git left in a text that is no TOML; else what else is wrong.
+fn conflict_or(doc: &Document<'_>, fault: Fault) -> Fault {
+    match doc.conflict("the manifest") {
+        Some(conflict) => {
+            conflict.with_hint("resolve the conflict in the file, then run `sysroot lock`")
+        }
+        None => fault,
     }
 }
 

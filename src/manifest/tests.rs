@@ -177,6 +177,22 @@ fn case_149_an_unknown_key_is_named_with_the_nearest_one() {
 }
 
 #[test]
+fn conflict_markers_are_named_with_the_way_out() {
+    let sides = "<<<<<<< HEAD\n[targets.a]\n=======\n[targets.b]\n>>>>>>> theirs\n";
+    for text in [sides, &sides.replace('\n', "\r\n")] {
+        let error = with(text).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "sysroot.toml:4:1: the manifest has git's conflict markers"
+        );
+        assert!(error.hint().unwrap().contains("then run `sysroot lock`"));
+    }
+    // A text over several lines may have such a line.
+    let text = "[targets.a]\nfeatures = [\"\"\"\n<<<<<<< HEAD\"\"\"]\n";
+    assert!(!with(text).unwrap_err().to_string().contains("conflict"));
+}
+
+#[test]
 fn an_excerpt_shows_the_line_and_a_caret() {
     let error = with("[targets.a]\nstratgy = \"build\"\n").unwrap_err();
     assert_eq!(
