@@ -112,8 +112,8 @@ impl Diagnostic for SpecError {
             Self::TooLarge { .. }
             | Self::TooDeep { .. }
             | Self::Malformed { .. }
-            | Self::NotAnObject { .. } => Class::Integrity,
-            Self::Refused { .. }
+            | Self::NotAnObject { .. }
+            | Self::Refused { .. }
             | Self::Unknown { .. }
             | Self::Text { .. }
             | Self::LlvmArgument { .. } => Class::Usage,
@@ -124,7 +124,8 @@ impl Diagnostic for SpecError {
         match self {
             Self::TooLarge { .. } | Self::TooDeep { .. } => None,
             Self::Malformed { .. } | Self::NotAnObject { .. } => Some(
-                "start from `rustc -Zunstable-options --print target-spec-json --target NAME`"
+                "correct it, or start from `rustc -Zunstable-options --print target-spec-json \
+                 --target NAME`"
                     .to_owned(),
             ),
             Self::Refused { .. } => Some("remove the key".to_owned()),
@@ -415,10 +416,11 @@ mod tests {
             r#"{"a": 1, "a": 1}"#,
             r#"{"cpu": {"b": 1, "b": 2}}"#,
             r#"{"a": 1, "\u0061": 1}"#,
+            r#"{"cpu": "x",}"#,
             "{} {}",
         ] {
             let error = check(bad).expect_err(bad);
-            assert_eq!(error.class(), Class::Integrity, "{bad}");
+            assert_eq!(error.class(), Class::Usage, "{bad}");
         }
     }
 
@@ -431,6 +433,8 @@ mod tests {
                 for text in [deep("["), deep("{\"a\":"), format!("{{\"a\":{}", deep("["))] {
                     assert!(matches!(check(&text), Err(SpecError::TooDeep { .. })));
                 }
+                let error = check(&deep("[")).unwrap_err();
+                assert_eq!(error.class(), Class::Usage);
             })
             .unwrap()
             .join()

@@ -111,7 +111,7 @@ fn a_spec_names_its_target_and_must_lie_in_the_project() {
             "outside of the project",
         ),
         (&["--spec", "none.json"], 9, "none.json"),
-        (&["--spec", "broken.json"], 5, "broken.json"),
+        (&["--spec", "broken.json"], 2, "broken.json"),
         (
             &["a", "b", "--spec", "my-os.json"],
             2,

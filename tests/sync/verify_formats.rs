@@ -318,6 +318,14 @@ fn case_152_specs_are_judged_one_by_one() {
         found[0]["places"][0]["line"],
         line(&project.join("sysroot.toml"), "spec = \"other")
     );
+    // One that is no JSON is a file of the project that is wrong, to any command.
+    fs::write(project.join("other.json"), "{\"llvm-target\": \"x\",}").unwrap();
+    let found = specs(2);
+    assert!(found.to_string().contains("malformed"), "{found:#}");
+    sandbox
+        .run(&project, &["lock"])
+        .exits(2)
+        .mentions("trailing comma");
 }
 
 #[test]
