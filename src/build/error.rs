@@ -116,6 +116,9 @@ fn indented(message: &str) -> String {
     lines.concat()
 }
 
+/// What rustc says of a target that is none of its own and has no spec.
+const NO_SPEC: &str = "could not find specification for target";
+
 impl Diagnostic for BuildError {
     fn class(&self) -> Class {
         match self {
@@ -138,6 +141,11 @@ impl Diagnostic for BuildError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Compile { message, log, .. } if message.contains(NO_SPEC) => Some(format!(
+                "a custom target needs its spec: write `spec = \"FILE.json\"` into its table; the \
+                 whole log is in {}",
+                log.display()
+            )),
             Self::Compile { log, .. } | Self::Incomplete { log, .. } => {
                 Some(format!("the whole log is in {}", log.display()))
             }
@@ -168,5 +176,29 @@ fn feature_hint(feature: &str, known: &[String]) -> String {
     match crate::types::nearest::nearest(feature, names) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => format!("there are: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_rustc_does_not_know_needs_a_spec() {
+        let hint = |message: &str| {
+            let error = BuildError::Compile {
+                target: "my-os".parse().unwrap(),
+                status: ExitStatus::default(),
+                message: message.to_owned(),
+                log: "my-os.log".into(),
+            };
+            error.hint().unwrap()
+        };
+        let unknown = "error: error loading target specification: could not find specification \
+                       for target \"my-os\"";
+        assert!(hint(unknown).contains("`spec = "), "{}", hint(unknown));
+        for message in [unknown, "error: no"] {
+            assert!(hint(message).contains("my-os.log"));
+        }
     }
 }

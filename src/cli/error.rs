@@ -98,7 +98,8 @@ impl Diagnostic for CliError {
                 None => Some("`sysroot help` lists them".to_owned()),
             },
             Self::NotMaterialized(target) => Some(format!(
-                "add [targets.{target}] to sysroot.toml and run `sysroot sync`"
+                "add `{}` to sysroot.toml and run `sysroot sync`",
+                crate::manifest::table_of(target.as_str())
             )),
             Self::RunnerCommand(_) | Self::Path { .. } => {
                 Some("move the checkout to another directory".to_owned())

@@ -219,5 +219,21 @@ mod tests {
         assert_eq!(fault.hint(), Some("did you mean `max-size`?"));
         let fault = Config::parse("[dist]\nsignature = \"requre\"\n", Path::new("c")).unwrap_err();
         assert_eq!(fault.hint(), Some("did you mean `require`?"));
+        assert_eq!(
+            fault.message(),
+            "`requre` is none of `require`, `prefer`, `off`"
+        );
+    }
+
+    #[test]
+    fn one_table_where_several_are_meant_is_told_in_words() {
+        let text = "[remotes]\nurl = \"s3://a\"\n";
+        let fault = Config::parse(text, Path::new("c")).unwrap_err();
+        assert_eq!(fault.message(), "expected a list, found a table");
+        assert_eq!((fault.line(), fault.column()), (1, 1));
+        let hint = "each entry has a table of its own: `[[remotes]]`";
+        assert_eq!(fault.hint(), Some(hint));
+        let fault = Config::parse("[[remotes]]\n", Path::new("c")).unwrap_err();
+        assert_eq!(fault.message(), "the key `url` is missing");
     }
 }

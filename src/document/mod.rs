@@ -7,6 +7,7 @@
 mod depth;
 mod fault;
 mod place;
+mod words;
 
 use std::ops::Range;
 use std::path::Path;
@@ -89,9 +90,12 @@ impl<'a> Document<'a> {
 
     fn parse_fault(&self, error: &toml::de::Error) -> Fault {
         let message = error.message().trim().replace('\n', ", ");
+        let span = error.span().unwrap_or(0..0);
+        let at = self.text.get(span.start..).unwrap_or_default();
         let near = nearest_known(&message).map(|near| format!("did you mean `{near}`?"));
-        let fault = self.fault(error.span().unwrap_or(0..0), message);
-        match near {
+        let hint = near.or_else(|| words::hint(&message, at));
+        let fault = self.fault(span, words::plain(&message));
+        match hint {
             Some(hint) => fault.with_hint(hint),
             None => fault,
         }

@@ -44,7 +44,7 @@ strategy = \"auto\"
 "
         )?;
         for target in targets {
-            write!(f, "\n[targets.{}]\n", key(target))?;
+            write!(f, "\n{}\n", table_of(target.as_str()))?;
         }
         if targets.is_empty() {
             f.write_str(EXAMPLE)?;
@@ -61,12 +61,13 @@ const EXAMPLE: &str = "
 # rustflags = [\"-Ctarget-cpu=cortex-a72\"]
 ";
 
-/// The name as a TOML key: a dot would split a bare one.
-fn key(target: &Triple) -> String {
-    if target.as_str().contains('.') {
-        format!("\"{target}\"")
+/// The header of a target's table. A name with a dot is quoted: it would be
+/// split as a bare key.
+pub(crate) fn table_of(target: &str) -> String {
+    if target.contains('.') {
+        format!("[targets.\"{target}\"]")
     } else {
-        target.to_string()
+        format!("[targets.{target}]")
     }
 }
 

@@ -22,6 +22,7 @@ use crate::types::{Channel, ComponentName, CrateSet, Profile, RelPath, Strategy,
 
 pub use edit::{NewTarget, with_channel, with_target, without_target};
 pub use init::Template;
+pub(crate) use init::table_of;
 pub use parse::{MAX_SIZE, MAX_TARGETS, ManifestError};
 pub use spec::{SpecError, check_spec};
 

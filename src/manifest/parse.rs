@@ -10,8 +10,8 @@ use super::schema::{
     BUILD_KEYS, MANIFEST_KEYS, RawManifest, RawToolchain, TARGET_KEYS, TOOLCHAIN_KEYS, Texts,
 };
 use super::target::Partial;
-use super::{Manifest, TargetRequest};
-use crate::document::{Document, Fault, key_span, subtable};
+use super::{Manifest, TargetRequest, table_of};
+use crate::document::{Document, Fault, key_span, shorten, subtable};
 use crate::types::{Channel, Class, Diagnostic, Strategy, Triple};
 
 /// The largest accepted `sysroot.toml`, in bytes.
@@ -106,8 +106,14 @@ fn conflict_or(doc: &Document<'_>, fault: Fault) -> Fault {
 }
 
 fn check_keys(doc: &Document<'_>, top: &DeTable<'_>) -> Result<(), Fault> {
+    refuse_displaced(doc, top)?;
     doc.only_known(top, "the manifest", MANIFEST_KEYS)?;
     if let Some(toolchain) = subtable(top, "toolchain") {
+        if let Some(span) = key_span(toolchain, "targets") {
+            return Err(doc
+                .fault(span, "unknown key `targets` in `[toolchain]`")
+                .with_hint("each target has a table of its own: `[targets.NAME]`"));
+        }
         doc.only_known(toolchain, "`[toolchain]`", TOOLCHAIN_KEYS)?;
     }
     if let Some(defaults) = subtable(top, "defaults") {
@@ -120,11 +126,51 @@ fn check_keys(doc: &Document<'_>, top: &DeTable<'_>) -> Result<(), Fault> {
     }
     for (name, target) in subtable(top, "targets").into_iter().flatten() {
         if let Some(target) = target.get_ref().as_table() {
-            let place = format!("`[targets.{}]`", crate::document::shorten(name.get_ref()));
+            refuse_unquoted(doc, name.get_ref(), target)?;
+            let place = format!("`{}`", table_of(&shorten(name.get_ref())));
             doc.only_known(target, &place, TARGET_KEYS)?;
+        } else {
+            let (span, name) = (target.span(), shorten(name.get_ref()));
+            return Err(doc
+                .fault(span, format!("target `{name}` is not a table"))
+                .with_hint(format!("write `{}`, with its keys below", table_of(&name))));
         }
     }
     Ok(())
+}
+
+/// Refuses a key of a table that stands above all tables.
+fn refuse_displaced(doc: &Document<'_>, top: &DeTable<'_>) -> Result<(), Fault> {
+    for key in top.keys() {
+        let name = key.get_ref().as_ref();
+        let place = if TOOLCHAIN_KEYS.contains(&name) {
+            "`[toolchain]`"
+        } else if TARGET_KEYS.contains(&name) {
+            "a target's table, or into `[defaults]`"
+        } else {
+            continue;
+        };
+        let message = format!("unknown key `{name}` in the manifest");
+        return Err(doc
+            .fault(key.span(), message)
+            .with_hint(format!("it belongs into {place}")));
+    }
+    Ok(())
+}
+
+/// Refuses a target whose name has a dot and no quotes: to TOML the part behind
+/// the dot is a table in the target's.
+fn refuse_unquoted(doc: &Document<'_>, name: &str, target: &DeTable<'_>) -> Result<(), Fault> {
+    let part = target.iter().find(|(key, value)| {
+        let known = TARGET_KEYS.contains(&key.get_ref().as_ref());
+        !known && key.get_ref().contains('-') && value.get_ref().is_table()
+    });
+    let Some((key, _)) = part else { return Ok(()) };
+    let (name, part) = (shorten(name), shorten(key.get_ref()));
+    let message = format!("unknown key `{part}` in `{}`", table_of(&name));
+    let whole = table_of(&format!("{name}.{part}"));
+    let hint = format!("a name with a dot is quoted: `{whole}`");
+    Err(doc.fault(key.span(), message).with_hint(hint))
 }
 
 fn interpret(doc: &Document<'_>, raw: RawManifest, top: &DeTable<'_>) -> Result<Manifest, Fault> {

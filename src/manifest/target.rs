@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::parse::parse_text;
 use super::schema::{RawTarget, Scalar, Text, Texts};
-use super::{TargetRequest, rustflags, values};
+use super::{TargetRequest, rustflags, table_of, values};
 use crate::document::{Document, Fault, shorten};
 use crate::types::nearest::nearest;
 use crate::types::{CrateSet, Profile, RelPath, Strategy, Triple};
@@ -106,10 +106,26 @@ fn scalar<T>(
     expected: &str,
 ) -> Result<Option<T>, Fault> {
     let Some(value) = value else { return Ok(None) };
-    match read(value.get_ref()) {
-        Some(read) => Ok(Some(read)),
-        None => Err(doc.fault(value.span(), format!("expected {expected}"))),
+    if let Some(read) = read(value.get_ref()) {
+        return Ok(Some(read));
     }
+    let fault = doc.fault(value.span(), format!("expected {expected}"));
+    let meant = unquoted(value.get_ref()).filter(|meant| read(meant).is_some());
+    Err(match (meant, value.get_ref()) {
+        (Some(_), Scalar::Text(text)) => {
+            fault.with_hint(format!("write it without quotes: `{text}`"))
+        }
+        _ => fault,
+    })
+}
+
+/// The number or boolean that stands in quotes.
+fn unquoted(value: &Scalar) -> Option<Scalar> {
+    let Scalar::Text(text) = value else {
+        return None;
+    };
+    let number = text.parse().map(Scalar::Int);
+    number.or_else(|_| text.parse().map(Scalar::Bool)).ok()
 }
 
 fn one_of<T: Copy>(
@@ -137,7 +153,9 @@ fn one_of<T: Copy>(
 }
 
 fn read_spec(doc: &Document<'_>, spec: &Text, name: Option<&Triple>) -> Result<RelPath, Fault> {
-    let path: RelPath = parse_text(doc, spec)?;
+    let path: RelPath = parse_text(doc, spec).map_err(|fault| {
+        fault.with_hint("name it relative to the manifest, such as `targets/NAME.json`")
+    })?;
     let file = path.components().next_back().unwrap_or_default();
     let Some(stem) = file.strip_suffix(".json") else {
         let message = format!("a target spec must be a `.json` file, and `{path}` is none");
@@ -148,8 +166,8 @@ fn read_spec(doc: &Document<'_>, spec: &Text, name: Option<&Triple>) -> Result<R
         Some(name) if name.as_str() != stem => {
             let message =
                 format!("the spec's file stem `{stem}` is not the target's name `{name}`");
-            let hint =
-                format!("rename the file to `{name}.json`, or the table to `[targets.{stem}]`");
+            let table = table_of(stem);
+            let hint = format!("rename the file to `{name}.json`, or the table to `{table}`");
             Err(doc.fault(spec.span(), message).with_hint(hint))
         }
         _ => Ok(path),

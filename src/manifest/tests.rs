@@ -193,6 +193,75 @@ fn conflict_markers_are_named_with_the_way_out() {
 }
 
 #[test]
+fn what_people_write_instead_is_answered_with_what_to_write() {
+    for (text, message, hint) in [
+        (
+            "[targets.thumbv8m.main-none-eabi]\n",
+            "4:19: unknown key `main-none-eabi` in `[targets.thumbv8m]`",
+            "a name with a dot is quoted: `[targets.\"thumbv8m.main-none-eabi\"]`",
+        ),
+        (
+            "targets = [\"x\"]\n",
+            "4:1: unknown key `targets` in `[toolchain]`",
+            "each target has a table of its own: `[targets.NAME]`",
+        ),
+        (
+            "[targets]\nx = true\n",
+            "5:5: target `x` is not a table",
+            "write `[targets.x]`, with its keys below",
+        ),
+        (
+            "[targets]\n\"x.y\" = true\n",
+            "5:9: target `x.y` is not a table",
+            "write `[targets.\"x.y\"]`, with its keys below",
+        ),
+        (
+            "[targets.a]\nspec = \"/etc/a.json\"\n",
+            "5:8: path `/etc/a.json` is refused: it is absolute",
+            "name it relative to the manifest, such as `targets/NAME.json`",
+        ),
+        (
+            "[targets.a]\ncrates = \"core\"\n",
+            "5:10: expected a list, found the string \"core\"",
+            "write it in brackets: `[\"core\"]`",
+        ),
+        (
+            "[targets.a]\nopt-level = \"3\"\n",
+            "5:13: expected 0 to 3, \"s\" or \"z\"",
+            "write it without quotes: `3`",
+        ),
+        (
+            "[targets.a]\ndebug = \"true\"\n",
+            "5:9: expected a boolean",
+            "write it without quotes: `true`",
+        ),
+    ] {
+        let error = with(text).expect_err(text);
+        let place = format!("sysroot.toml:{message}");
+        assert!(error.to_string().starts_with(&place), "{error}");
+        assert_eq!(error.hint().as_deref(), Some(hint), "{text}");
+    }
+    let error = parse("targets = true\n").unwrap_err();
+    let place = "sysroot.toml:1:11: expected a table, found the boolean `true`";
+    assert_eq!(error.to_string(), place);
+    let hosts = "[toolchain]\nchannel = \"1.96.0\"\nhosts = \"x\"\n";
+    assert_eq!(
+        parse(hosts).unwrap_err().hint().as_deref(),
+        Some("write it in brackets: `[\"x\"]`")
+    );
+    for (key, place) in [
+        ("channel = \"1.96.0\"", "`[toolchain]`"),
+        ("hosts = [\"x\"]", "`[toolchain]`"),
+        ("components = []", "`[toolchain]`"),
+        ("opt-level = 3", "`[defaults]`"),
+    ] {
+        let error = parse(&format!("{key}\n{HEAD}")).expect_err(key);
+        assert!(error.to_string().contains("unknown key"), "{error}");
+        assert!(error.hint().unwrap().contains(place), "{key}");
+    }
+}
+
+#[test]
 fn an_excerpt_shows_the_line_and_a_caret() {
     let error = with("[targets.a]\nstratgy = \"build\"\n").unwrap_err();
     assert_eq!(

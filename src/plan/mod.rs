@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::lock::{Lock, LockedBuild, LockedSource, LockedToolchain};
+use crate::manifest::table_of;
 use crate::types::{Class, ComponentId, ComponentName, Diagnostic, RecipeKey, TreeDigest, Triple};
 
 /// What the store has of the things a lock names.
@@ -147,7 +148,8 @@ impl Diagnostic for PlanError {
                 format!("add \"{host}\" to `hosts` in sysroot.toml and run `sysroot lock`")
             }
             Self::UnknownTarget { target, .. } => {
-                format!("add [targets.{target}] to sysroot.toml and run `sysroot lock`")
+                let table = table_of(target.as_str());
+                format!("add `{table}` to sysroot.toml and run `sysroot lock`")
             }
             Self::MissingArchive(_) => "run `sysroot lock`".to_owned(),
         })

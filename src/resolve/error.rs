@@ -262,9 +262,13 @@ impl Diagnostic for ResolveError {
             Self::NoPackage { .. } | Self::UnavailableComponent { .. } => {
                 Some("choose another date in `channel`".to_owned())
             }
-            Self::UnknownComponent { nearest, .. }
-            | Self::UnknownHost { nearest, .. }
-            | Self::UnknownTarget { nearest, .. } => did_you_mean(nearest),
+            Self::UnknownComponent { nearest, .. } | Self::UnknownHost { nearest, .. } => {
+                did_you_mean(nearest)
+            }
+            Self::UnknownTarget { nearest, .. } => Some(did_you_mean(nearest).unwrap_or_else(|| {
+                "a custom target needs its spec: `sysroot add --spec FILE`, or `spec` in its table"
+                    .to_owned()
+            })),
             Self::NotShipped {
                 nearest, nearby, ..
             } => {

@@ -660,6 +660,12 @@ fn case_045_what_is_not_there_is_named_with_the_nearest_names() {
         assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
         assert_eq!(error.class(), Class::Unresolvable);
     }
+    // Near to nothing, it is somebody's own.
+    let own = ResolveError::UnknownTarget {
+        target: triple("my-os"),
+        nearest: Vec::new(),
+    };
+    assert!(own.hint().unwrap().contains("`sysroot add --spec FILE`"));
     let mut manifest = project("");
     manifest.hosts = [triple("x86_64-unknown-linux-gnx")].into();
     let error = from(&channel(), &manifest).unwrap_err();

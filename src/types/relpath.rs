@@ -90,7 +90,7 @@ pub(super) fn compare_folded(a: &str, b: &str) -> Ordering {
 fn component_fault(component: &str) -> Option<&'static str> {
     const RESERVED: [&str; 4] = ["con", "prn", "aux", "nul"];
     if component.is_empty() {
-        return Some("it is empty, absolute, or has an empty component");
+        return Some("it has an empty component: a `/` at its end, or two together");
     }
     if component == "." || component == ".." {
         return Some("it has a `.` or `..` component");
@@ -125,6 +125,12 @@ impl FromStr for RelPath {
                 reason,
             })
         };
+        if path.is_empty() {
+            return fail("it is empty");
+        }
+        if path.starts_with('/') {
+            return fail("it is absolute");
+        }
         if path.len() > MAX_PATH {
             return fail("it is longer than 1024 bytes");
         }
