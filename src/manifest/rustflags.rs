@@ -42,11 +42,22 @@ pub enum FlagError {
         /// The flag as found.
         flag: String,
     },
-    /// `-C`, `-Z` or `--cfg` as the last element.
+    /// `-C`, `-Z` or `--cfg` as the last element, or an option that rustc takes
+    /// with a value only.
     #[error("flag `{}` lacks its value", .flag.escape_debug())]
     Incomplete {
         /// The flag as found.
         flag: String,
+        /// Its form with a value.
+        form: String,
+    },
+    /// Two words in one element, which reach rustc as one.
+    #[error("flag `{}` has a space inside of one element", .flag.escape_debug())]
+    Spaced {
+        /// The flag as found.
+        flag: String,
+        /// The same in one word.
+        word: String,
     },
 }
 
@@ -58,7 +69,8 @@ impl FlagError {
             Self::NotAllowed { nearest: near, .. } => {
                 near.as_ref().map(|near| format!("did you mean `{near}`?"))
             }
-            Self::Incomplete { .. } => Some("write `-Cname=value` as one element".to_owned()),
+            Self::Incomplete { form, .. } => Some(format!("write `{form}` as one element")),
+            Self::Spaced { word, .. } => Some(format!("write `{word}`")),
             Self::Native { .. } => {
                 Some("name a CPU; `rustc --print target-cpus --target NAME` lists them".to_owned())
             }
@@ -126,6 +138,30 @@ const UNSTABLE: &[&str] = &[
     "virtual-function-elimination",
 ];
 
+/// Options of either list that rustc refuses without a value.
+const WITH_VALUE: &[&str] = &[
+    "branch-protection",
+    "code-model",
+    "dwarf-version",
+    "fmt-debug",
+    "function-return",
+    "harden-sls",
+    "location-detail",
+    "merge-functions",
+    "min-function-alignment",
+    "mir-opt-level",
+    "patchable-function-entry",
+    "regparm",
+    "relocation-model",
+    "sanitizer",
+    "stack-protector",
+    "symbol-mangling-version",
+    "target-cpu",
+    "target-feature",
+    "tls-model",
+    "tune-cpu",
+];
+
 /// Sanitizers that are instrumentation alone; the others link a runtime that
 /// cannot be built from rust-src.
 const SANITIZERS: &[&str] = &[
@@ -152,11 +188,10 @@ pub fn normalise<'a>(
     let mut flags = flags.into_iter().enumerate();
     let mut normal = Vec::new();
     while let Some((at, flag)) = flags.next() {
-        let two_elements = matches!(flag, "-C" | "--codegen" | "-Z" | "--cfg");
-        let value = if two_elements {
+        let value = if is_first_of_two(flag) {
             match flags.next() {
                 Some((_, value)) => Some(value),
-                None => return Err((at, FlagError::Incomplete { flag: quote(flag) })),
+                None => return Err((at, incomplete(flag, form_of(flag)))),
             }
         } else {
             None
@@ -164,6 +199,20 @@ pub fn normalise<'a>(
         normal.push(one(flag, value).map_err(|error| (at, error))?);
     }
     Ok(normal)
+}
+
+/// Whether the flag's value is the element behind it.
+fn is_first_of_two(flag: &str) -> bool {
+    matches!(flag, "-C" | "--codegen" | "-Z" | "--cfg")
+}
+
+/// How a flag without anything behind it is meant.
+fn form_of(flag: &str) -> String {
+    match flag {
+        "--cfg" => "--cfg=NAME".to_owned(),
+        "-Z" => "-ZNAME=VALUE".to_owned(),
+        _ => "-CNAME=VALUE".to_owned(),
+    }
 }
 
 fn one(flag: &str, value: Option<&str>) -> Result<String, FlagError> {
@@ -176,6 +225,12 @@ fn one(flag: &str, value: Option<&str>) -> Result<String, FlagError> {
         ("-O", None) => Err(profile_key(&whole, "opt-level")),
         ("-g", None) => Err(profile_key(&whole, "debug")),
         _ => {
+            if let Some((first, rest)) = flag.split_once(' ')
+                && is_first_of_two(first)
+            {
+                let (flag, word) = (quote(&whole), one(first, Some(rest.trim()))?);
+                return Err(FlagError::Spaced { flag, word });
+            }
             if let Some(option) = split("-C").or_else(|| split("--codegen=")) {
                 option_flag("-C", option, &whole, CODEGEN)
             } else if let Some(option) = split("-Z") {
@@ -206,12 +261,16 @@ fn option_flag(
     }
     if !allowed.contains(&name.as_str()) {
         let near = nearest(&name, allowed.iter().copied());
-        return Err(not_allowed(
-            whole,
-            near.map(|near| format!("{prefix}{near}")),
-        ));
+        // The value is kept, where it is one that the right name could have.
+        let value = value.filter(|value| is_plain(value));
+        let value = value.map_or_else(String::new, |value| format!("={value}"));
+        let near = near.map(|near| format!("{prefix}{near}{value}"));
+        return Err(not_allowed(whole, near));
     }
     let Some(value) = value else {
+        if WITH_VALUE.contains(&name.as_str()) {
+            return Err(incomplete(whole, format!("{prefix}{name}=VALUE")));
+        }
         return Ok(format!("{prefix}{name}"));
     };
     if !is_plain(value) {
@@ -254,6 +313,13 @@ fn is_plain(value: &str) -> bool {
 
 fn quote(flag: &str) -> String {
     flag.chars().take(80).collect()
+}
+
+fn incomplete(flag: &str, form: String) -> FlagError {
+    FlagError::Incomplete {
+        flag: quote(flag),
+        form,
+    }
 }
 
 fn profile_key(flag: &str, key: &'static str) -> FlagError {
@@ -349,6 +415,50 @@ mod tests {
                 "{}",
                 error.1
             );
+        }
+    }
+
+    #[test]
+    fn an_option_that_rustc_takes_with_a_value_only_needs_one() {
+        for (bad, form) in [
+            (&["-C", "target-cpu"][..], "`-Ctarget-cpu=VALUE`"),
+            (&["-Ctarget_cpu"], "`-Ctarget-cpu=VALUE`"),
+            (&["-Zsanitizer"], "`-Zsanitizer=VALUE`"),
+            (&["-C"], "`-CNAME=VALUE`"),
+            (&["-Z"], "`-ZNAME=VALUE`"),
+            (&["--cfg"], "`--cfg=NAME`"),
+        ] {
+            let (_, error) = normalise(bad.iter().copied()).expect_err(&format!("{bad:?}"));
+            assert!(error.to_string().contains("lacks its value"), "{error}");
+            assert!(error.hint().unwrap().contains(form), "{:?}", error.hint());
+        }
+        for name in WITH_VALUE {
+            assert!(CODEGEN.contains(name) || UNSTABLE.contains(name), "{name}");
+        }
+        assert!(normalise(["-Cforce-frame-pointers", "-Zub-checks"]).is_ok());
+    }
+
+    #[test]
+    fn two_words_in_one_element_are_answered_with_the_whole_flag() {
+        for (bad, hint) in [
+            (
+                "-C target-cpu=cortex-m4",
+                Some("write `-Ctarget-cpu=cortex-m4`"),
+            ),
+            (
+                "--codegen  target_cpu=cortex-m4",
+                Some("write `-Ctarget-cpu=cortex-m4`"),
+            ),
+            ("--cfg my_os", Some("write `--cfg=my_os`")),
+            ("-C linker=/bin/sh", None),
+            (
+                "-C target-cpu",
+                Some("write `-Ctarget-cpu=VALUE` as one element"),
+            ),
+        ] {
+            let (_, error) = normalise([bad]).expect_err(bad);
+            assert_eq!(error.hint().as_deref(), hint, "{error}");
+            assert!(error.to_string().contains("flag `-"), "{error}");
         }
     }
 

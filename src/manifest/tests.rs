@@ -151,7 +151,7 @@ fn case_149_an_unknown_key_is_named_with_the_nearest_one() {
         (
             "[targets.a]\nrustflags = [\"-Ctarget-cup=x\"]\n",
             "5:14",
-            "-Ctarget-cpu",
+            "-Ctarget-cpu=x",
         ),
     ] {
         let error = with(text).expect_err(text);
