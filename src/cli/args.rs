@@ -401,12 +401,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) no_sync: bool,
     /// The command and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub(super) command: Vec<std::ffi::OsString>,
 }
 

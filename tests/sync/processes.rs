@@ -199,6 +199,16 @@ fn run_gives_the_command_the_toolchain_and_its_exit_code() {
         .run(&project, &["run", "no-such-program"])
         .exits(2)
         .mentions("no-such-program");
+    // What stands before the command is for `run`, which has few options.
+    sandbox
+        .run(&project, &["run", "--locked", "--", "true"])
+        .exits(2)
+        .mentions("unexpected argument '--locked'")
+        .mentions("sysroot run [OPTIONS] <CMD>...");
+    let said = sandbox
+        .run(&project, &["run", "sh", "-c", "echo $1", "sh", "--quiet"])
+        .exits(0);
+    assert_eq!(said.out.trim(), "--quiet");
 }
 
 #[test]
