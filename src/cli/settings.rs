@@ -9,13 +9,16 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
+use toml::Spanned;
 
 use super::args::Global;
 use crate::config::{self, Config, Fault};
+use crate::document::Document;
 use crate::fetch::Proxies;
 use crate::materialize::LinkMode;
 use crate::ops::Settings;
-use crate::remote::{Access, RemoteError, RemoteSettings, TokenError};
+use crate::remote::sign::PublicKey;
+use crate::remote::{Access, Remote, RemoteError, RemoteSettings, TokenError};
 use crate::sys::fs;
 use crate::sys::owner::{self, Owned};
 use crate::types::{Class, Date, Diagnostic, Triple};
@@ -48,6 +51,10 @@ pub(super) enum SettingsError {
     /// The configuration file says something wrong.
     #[error("{0}")]
     Config(Fault),
+    /// A remote or a key of the configuration file. Its line is not quoted: it
+    /// may have a password in it.
+    #[error("{0}")]
+    ConfigValue(Fault),
     /// A variable that holds a secret, which is not repeated.
     #[error("the environment variable {name} cannot be used")]
     Secret {
@@ -89,7 +96,8 @@ impl Diagnostic for SettingsError {
             | Self::Secret { .. }
             | Self::NoHome
             | Self::ConfigFile { .. }
-            | Self::Config(_) => Class::Usage,
+            | Self::Config(_)
+            | Self::ConfigValue(_) => Class::Usage,
             Self::Remote(e) => e.class(),
             Self::ForeignConfig { .. } => Class::Trust,
             Self::Directory { .. } => Class::FileSystem,
@@ -101,6 +109,7 @@ impl Diagnostic for SettingsError {
             Self::Config(fault) => Some(fault.excerpt().to_owned()),
             Self::Variable { .. }
             | Self::Secret { .. }
+            | Self::ConfigValue(_)
             | Self::Remote(_)
             | Self::NoHome
             | Self::ConfigFile { .. }
@@ -116,7 +125,7 @@ impl Diagnostic for SettingsError {
                 Some(format!("unset {name}, or correct it"))
             }
             Self::NoHome => Some("set SYSROOT_CACHE_DIR".to_owned()),
-            Self::Config(fault) => fault.hint().map(str::to_owned),
+            Self::Config(fault) | Self::ConfigValue(fault) => fault.hint().map(str::to_owned),
             Self::ConfigFile { .. } => Some("correct SYSROOT_CONFIG, or the file".to_owned()),
             Self::ForeignConfig { path, .. } => {
                 Some(format!("make `{}` yours alone to write", path.display()))
@@ -309,11 +318,36 @@ fn user_config() -> Result<Config, SettingsError> {
         Err(source) => return Err(SettingsError::ConfigFile { path, source }),
     };
     let mut config = Config::parse(&text, &path).map_err(SettingsError::Config)?;
+    check_values(&config, &Document::new(&path, &text)).map_err(SettingsError::ConfigValue)?;
     let dir = path.parent().unwrap_or(Path::new(""));
     for key in &mut config.dist.signing_keys {
         *key = dir.join(&*key);
     }
     Ok(config)
+}
+
+/// Checks the values that the file's reader does not know the meaning of, while
+/// their places are known.
+fn check_values(config: &Config, doc: &Document<'_>) -> Result<(), Fault> {
+    for remote in &config.remotes {
+        Remote::from_config(remote).map_err(|error| match &error {
+            RemoteError::Namespace(_) => fault(doc, &remote.namespace, &error),
+            _ => fault(doc, &remote.url, &error),
+        })?;
+    }
+    for key in &config.trust.keys {
+        let read = key.get_ref().parse::<PublicKey>();
+        read.map_err(|error| fault(doc, key, &error))?;
+    }
+    Ok(())
+}
+
+fn fault(doc: &Document<'_>, value: &Spanned<String>, error: &dyn Diagnostic) -> Fault {
+    let fault = doc.fault(value.span(), error.to_string());
+    match error.hint() {
+        Some(hint) => fault.with_hint(hint),
+        None => fault,
+    }
 }
 
 fn cache_dir() -> Result<PathBuf, SettingsError> {

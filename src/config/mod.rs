@@ -10,6 +10,7 @@ mod size;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::document::Document;
 pub use crate::document::Fault;
@@ -106,16 +107,20 @@ pub enum Share {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Remote {
     /// `s3://bucket/prefix`, `gs://`, `az://`, `http(s)://` or `file://`.
-    pub url: String,
+    pub url: Spanned<String>,
     /// Whether `cache push` may write to it.
     #[serde(default)]
     pub access: Access,
     /// Records of another namespace are misses: a changed one empties it.
-    #[serde(default)]
-    pub namespace: String,
+    #[serde(default = "no_namespace")]
+    pub namespace: Spanned<String>,
     /// Accepts `http://` to a host that is not this machine.
     #[serde(default)]
     pub allow_http: bool,
+}
+
+fn no_namespace() -> Spanned<String> {
+    Spanned::new(0..0, String::new())
 }
 
 /// What may be done with a remote.
@@ -134,7 +139,7 @@ pub enum Access {
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Trust {
     /// Public keys as `sysroot cache keygen` prints them.
-    pub keys: Vec<String>,
+    pub keys: Vec<Spanned<String>>,
 }
 
 impl Config {

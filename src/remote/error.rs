@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
+
 use super::address::NamespaceError;
 use super::record::RecordError;
 use super::sign::KeyError;
@@ -18,7 +20,7 @@ pub enum RemoteError {
     /// The text names no remote we can talk to.
     #[error("remote `{text}` is refused: {reason}")]
     Url {
-        /// The text without userinfo.
+        /// The text without userinfo and query.
         text: String,
         /// The rule it breaks.
         reason: &'static str,
@@ -169,6 +171,10 @@ impl Diagnostic for RemoteError {
 
     fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Url { text, .. } if text.starts_with('/') => {
+                let url = Url::from_file_path(text).ok()?;
+                return Some(format!("a directory is written as a URL, too: `{url}`"));
+            }
             Self::Url { .. } | Self::Namespace(_) => {
                 "correct `[[remotes]]` of the configuration file, or SYSROOT_REMOTE"
             }

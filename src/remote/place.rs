@@ -61,8 +61,14 @@ pub struct Bucket {
 impl Remote {
     /// Reads a remote of the configuration file.
     pub fn from_config(remote: &config::Remote) -> Result<Self, RemoteError> {
-        let namespace = remote.namespace.parse().map_err(RemoteError::Namespace)?;
-        Self::parse(&remote.url, remote.access, namespace, remote.allow_http)
+        let namespace = remote.namespace.get_ref().parse();
+        let namespace = namespace.map_err(RemoteError::Namespace)?;
+        Self::parse(
+            remote.url.get_ref(),
+            remote.access,
+            namespace,
+            remote.allow_http,
+        )
     }
 
     /// Reads a remote's URL.
@@ -76,7 +82,7 @@ impl Remote {
         allow_http: bool,
     ) -> Result<Self, RemoteError> {
         let refuse = |reason| RemoteError::Url {
-            text: without_userinfo(text),
+            text: without_query(&without_userinfo(text)).to_owned(),
             reason,
         };
         let url = Url::parse(text.trim()).map_err(|_| refuse("it is not a URL"))?;
@@ -173,6 +179,11 @@ impl fmt::Display for Remote {
     }
 }
 
+/// The text before a query or a fragment, which may hold a signature.
+fn without_query(text: &str) -> &str {
+    text.split(['?', '#']).next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +227,9 @@ mod tests {
     #[test]
     fn case_135_userinfo_is_refused_and_not_repeated() {
         for text in [
+            "https://a.example/x?sig=secret",
+            "https://user@a.example/?secret",
+            "nothing#secret",
             "https://user:secret@a.example",
             "https://secret@a.example",
             "s3://key:secret@bucket/x",

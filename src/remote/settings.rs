@@ -61,7 +61,7 @@ impl RemoteSettings {
         for remote in &remotes {
             tokens.for_remote(remote)?;
         }
-        let keys = config.trust.keys.iter().map(|key| key.parse());
+        let keys = config.trust.keys.iter().map(|key| key.get_ref().parse());
         Ok(Self {
             keys: keys.collect::<Result<_, _>>()?,
             remotes,

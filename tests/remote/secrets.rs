@@ -132,6 +132,43 @@ fn case_135_messages_about_settings_do_not_repeat_secrets() {
         kept(&world, &said);
         world.sandbox.env.remove(name);
     }
+    // The file's line is named and not quoted, so the file is not searched.
+    for (bad, place, hint) in [
+        (
+            format!("url = \"https://u:{TOKEN}@a.example/\""),
+            ":3:7: remote `https://",
+            "SYSROOT_REMOTE_TOKEN",
+        ),
+        (
+            format!("url = \"https://{TOKEN}@a.example/?{TOKEN}\""),
+            ":3:7: remote `https://",
+            "SYSROOT_REMOTE_TOKEN",
+        ),
+        (
+            "url = \"/srv/cache\"".to_owned(),
+            ":3:7: remote `/srv/cache` is refused: it is not a URL",
+            "`file:///srv/cache`",
+        ),
+        (
+            "url = \"s3://a\"\nnamespace = \"a b\"".to_owned(),
+            ":4:13: `a b` is not a namespace",
+            "[[remotes]]",
+        ),
+        (
+            "url = \"s3://a\"\n[trust]\nkeys = [\"ed25519:AAAA\"]".to_owned(),
+            ":5:9: `ed25519:AAAA` is not a public key",
+            "keygen",
+        ),
+    ] {
+        world.configure(&format!("# mine\n[[remotes]]\n{bad}\n"));
+        let said = world.run(&project, &["status"]).exits(2);
+        assert!(!said.err.contains(TOKEN), "{}", said.err);
+        said.mentions(&format!("config.toml{place}")).mentions(hint);
+    }
+    world.configure("");
+    world.remote("/srv/my cache", false);
+    let said = world.run(&project, &["status"]).exits(2);
+    said.mentions("`file:///srv/my`");
 }
 
 #[test]
