@@ -106,6 +106,24 @@ fn of_two_servers_one_is_enough() {
 }
 
 #[test]
+fn help_tells_a_commands_own_options_from_those_of_every_command() {
+    let (sandbox, _server) = served();
+    for words in [&["sync"][..], &["lock"], &["cache", "gc"]] {
+        let arguments = [words, &["--help"]].concat();
+        let said = sandbox.run(&sandbox.path("home"), &arguments).exits(0);
+        let (own, global) = said.out.split_once("\nGlobal options:\n").unwrap();
+        assert!(
+            own.contains("Options:") && own.contains("--dry-run"),
+            "{own}"
+        );
+        for option in ["-C <DIR>", "--manifest-path", "--json", "--offline"] {
+            assert!(global.contains(option) && !own.contains(option), "{option}");
+        }
+        assert!(!global.contains("--dry-run"), "{global}");
+    }
+}
+
+#[test]
 fn every_command_has_a_manual_page() {
     let (sandbox, _server) = served();
     let home = sandbox.path("home");
@@ -114,7 +132,11 @@ fn every_command_has_a_manual_page() {
     assert!(whole.out.contains(".TH sysroot 1"), "{}", whole.out);
     whole.mentions("sysroot\\-sync").mentions("Exit codes");
     let sync = page(&["sync"]).exits(0);
-    sync.mentions(".TH sysroot-sync 1").mentions("dry\\-run");
+    let sync = sync.mentions(".TH sysroot-sync 1").mentions("dry\\-run");
+    let (own, global) = sync.out.split_once(".SH \"GLOBAL OPTIONS\"").unwrap();
+    assert!(own.contains("\\-\\-frozen\\fR\n"), "{own}");
+    assert!(global.contains("\\-\\-offline\\fR\n"), "{global}");
+    assert!(!global.contains("\\-\\-frozen"), "{global}");
     page(&["cache", "gc"])
         .exits(0)
         .mentions(".TH sysroot-cache-gc 1");
