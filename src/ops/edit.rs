@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::lock::{LockMode, LockOptions, lock};
-use super::project::Project;
+use super::project::{Project, unreadable_spec};
 use super::{Context, OpsError};
 use crate::events::Silent;
 use crate::manifest::{Manifest, NewTarget, with_target, without_target};
@@ -191,7 +191,7 @@ pub fn remove(project: &Project, targets: &[Triple]) -> Result<EditReport, OpsEr
 /// The target that a spec's file name stands for, and the spec's path below
 /// the manifest's directory.
 fn named_by(project: &Project, spec: &Path) -> Result<(Triple, RelPath), OpsError> {
-    let real = fs::at("find", spec, std::fs::canonicalize(spec))?;
+    let real = fs::at("find", spec, std::fs::canonicalize(spec)).map_err(unreadable_spec)?;
     let dir = &project.files.dir;
     let dir = fs::at("find", dir, std::fs::canonicalize(dir))?;
     let name = spec.file_name().and_then(|name| name.to_str());

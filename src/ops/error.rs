@@ -99,6 +99,9 @@ pub enum OpsError {
     /// There is no manifest here or above.
     #[error("there is no `sysroot.toml` in `{}` or any directory above it", .0.display())]
     NoManifest(PathBuf),
+    /// There is no manifest where `--manifest-path` says.
+    #[error("there is no manifest `{}`", .0.display())]
+    MissingManifest(PathBuf),
     /// A file of the project is not one that can be read: too large, not
     /// text, not a regular file, a link to itself.
     #[error("`{}` cannot be used", .path.display())]
@@ -359,6 +362,7 @@ impl Diagnostic for OpsError {
             | Self::OtherCommit { .. }
             | Self::Tree(_) => Class::Integrity,
             Self::NoManifest(_)
+            | Self::MissingManifest(_)
             | Self::Unreadable { .. }
             | Self::SpecOutside { .. }
             | Self::UnknownHost { .. }
@@ -420,6 +424,9 @@ impl Diagnostic for OpsError {
             Self::Run { .. } | Self::Rustup { .. } => return None,
             Self::Unreadable { .. } => return None,
             Self::NoManifest(_) => "run `sysroot init` to write one",
+            Self::MissingManifest(_) => {
+                "correct the path, or write one there with `sysroot init --manifest-path PATH`"
+            }
             Self::ForeignManifest { .. } => {
                 "name it with `--manifest-path` if you trust it, or take ownership of it"
             }

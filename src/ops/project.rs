@@ -87,7 +87,13 @@ impl ProjectFiles {
 
     /// The text of the manifest.
     pub fn manifest_text(&self) -> Result<String, OpsError> {
-        fs::read_text(&self.manifest, MAX_MANIFEST).map_err(unreadable)
+        fs::read_text(&self.manifest, MAX_MANIFEST).map_err(|source| {
+            // Only one that a flag names; any other was found before.
+            if source.source.kind() == std::io::ErrorKind::NotFound {
+                return OpsError::MissingManifest(source.path);
+            }
+            unreadable(source)
+        })
     }
 
     /// The text of the lock; `None` where there is no such file.
@@ -162,8 +168,9 @@ fn unreadable(source: FsError) -> OpsError {
     source.into()
 }
 
-/// Like [`unreadable`]; the manifest names the spec, so a missing one is its fault.
-fn unreadable_spec(source: FsError) -> OpsError {
+/// Like [`unreadable`]; the manifest or a flag names the spec, so a missing one
+/// is their fault.
+pub(super) fn unreadable_spec(source: FsError) -> OpsError {
     if source.source.kind() == std::io::ErrorKind::NotFound {
         let path = source.path.clone();
         return OpsError::Unreadable { path, source };

@@ -110,7 +110,7 @@ fn a_spec_names_its_target_and_must_lie_in_the_project() {
             2,
             "outside of the project",
         ),
-        (&["--spec", "none.json"], 9, "none.json"),
+        (&["--spec", "none.json"], 2, "none.json"),
         (&["--spec", "broken.json"], 2, "broken.json"),
         (
             &["a", "b", "--spec", "my-os.json"],
@@ -129,6 +129,20 @@ fn a_spec_names_its_target_and_must_lie_in_the_project() {
         let arguments = [&["add"], arguments].concat();
         sandbox.run(&below, &arguments).exits(code).mentions(why);
         assert_eq!(text(&project), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_manifest_that_a_flag_names_and_that_is_not_there_is_a_wrong_command_line() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    for verb in ["lock", "sync", "verify", "status"] {
+        let said = sandbox
+            .run(&project, &[verb, "--manifest-path", "nope.toml"])
+            .exits(2);
+        said.mentions("there is no manifest `")
+            .mentions("nope.toml`")
+            .mentions("sysroot init");
     }
 }
 
