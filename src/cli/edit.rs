@@ -28,7 +28,11 @@ pub(super) fn remove(session: &Session<'_>, args: &RemoveArgs) -> Result<ExitCod
 }
 
 fn tell(session: &Session<'_>, report: &EditReport, done: &str) -> ExitCode {
-    let EditReport { manifest, targets } = report;
+    let EditReport {
+        manifest,
+        targets,
+        not_shipped,
+    } = report;
     session.terminal.object(&json!({
         "manifest": path_value(manifest),
         "targets": targets,
@@ -38,5 +42,11 @@ fn tell(session: &Session<'_>, report: &EditReport, done: &str) -> ExitCode {
         "{done} {}; next: `sysroot sync`",
         names.join(", ")
     ));
+    for target in not_shipped {
+        session.terminal.note(&format!(
+            "upstream does not ship `{target}`, so it is compiled, if rustc knows the name; a \
+             custom target is added with `--spec FILE`"
+        ));
+    }
     ExitCode::SUCCESS
 }

@@ -6,10 +6,11 @@ use super::lock::{LockMode, LockOptions, lock};
 use super::project::{Project, unreadable_spec};
 use super::{Context, OpsError};
 use crate::events::Silent;
+use crate::lock::{Lock, LockedSource};
 use crate::manifest::{Manifest, NewTarget, with_target, without_target};
 use crate::sys::fs;
 use crate::types::nearest::nearest;
-use crate::types::{Class, CrateSet, Diagnostic, RelPath, Strategy, Triple};
+use crate::types::{Channel, Class, CrateSet, Diagnostic, RelPath, Strategy, Triple};
 
 /// Why targets cannot be added or removed.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,9 @@ pub struct EditReport {
     pub manifest: PathBuf,
     /// The targets that were added or removed.
     pub targets: Vec<Triple>,
+    /// Those of them that upstream does not ship and that have no spec, as far
+    /// as that can be told without the network. The compiler may not know them.
+    pub not_shipped: Vec<Triple>,
 }
 
 /// Writes more targets into the manifest, and nothing else.
@@ -157,11 +161,13 @@ pub fn add(
     if !same {
         return Err(EditError::NotEditable(file.clone()).into());
     }
-    check_offline(cx, project, edited)?;
+    let mut not_shipped = check_offline(cx, project, edited)?;
+    not_shipped.retain(|target| targets.contains(target));
     fs::replace(file, text.as_bytes())?;
     Ok(EditReport {
         manifest: file.clone(),
         targets,
+        not_shipped,
     })
 }
 
@@ -185,6 +191,7 @@ pub fn remove(project: &Project, targets: &[Triple]) -> Result<EditReport, OpsEr
     Ok(EditReport {
         manifest: file.clone(),
         targets: targets.to_vec(),
+        not_shipped: Vec::new(),
     })
 }
 
@@ -209,8 +216,13 @@ fn named_by(project: &Project, spec: &Path) -> Result<(Triple, RelPath), OpsErro
 }
 
 /// Refuses what cannot be resolved, if that can be told without the network:
-/// from the system's compiler, or a channel manifest that was kept.
-fn check_offline(cx: &Context<'_>, project: &Project, manifest: Manifest) -> Result<(), OpsError> {
+/// from the system's compiler, or a channel manifest that was kept. Returns the
+/// targets that are compiled by their names alone.
+fn check_offline(
+    cx: &Context<'_>,
+    project: &Project,
+    manifest: Manifest,
+) -> Result<Vec<Triple>, OpsError> {
     let mut settings = cx.settings.clone();
     settings.offline = true;
     let quiet = Context {
@@ -231,8 +243,23 @@ fn check_offline(cx: &Context<'_>, project: &Project, manifest: Manifest) -> Res
         ..LockMode::DryRun.into()
     };
     match lock(&quiet, &project, options) {
+        Ok(report) => Ok(not_shipped(&report.file.lock)),
         Err(error) if error.class() == Class::Unresolvable => Err(error),
         // Whatever else is wrong is for `sync` to tell.
-        _ => Ok(()),
+        Err(_) => Ok(Vec::new()),
     }
+}
+
+/// The targets that are compiled although nothing asks for it: upstream does
+/// not ship them. The system's compiler was asked whether it knows them.
+fn not_shipped(lock: &Lock) -> Vec<Triple> {
+    if lock.channel == Channel::System {
+        return Vec::new();
+    }
+    let targets = lock.targets.iter().filter(|(_, target)| {
+        let request = &target.request;
+        let asked = request.strategy == Strategy::Build || request.build_only_key().is_some();
+        matches!(target.source, LockedSource::Build { .. }) && !asked
+    });
+    targets.map(|(name, _)| name.clone()).collect()
 }

@@ -179,4 +179,16 @@ fn errors_name_what_is_there_and_what_is_near() {
         .exits(3)
         .mentions("aarch64-unknown-none");
     assert_eq!(text(&project), before);
+    // What upstream does not ship may be a custom target without its spec.
+    for (arguments, told) in [
+        (&["my-os", RISCV][..], true),
+        (&["my-other", "--strategy", "build"], false),
+    ] {
+        let arguments = [&["add"], arguments].concat();
+        let said = sandbox.run(&project, &arguments).exits(0);
+        let hint = "does not ship `my-os`, so it is compiled, if rustc knows the name";
+        assert_eq!(said.err.contains(hint), told, "{}", said.err);
+        assert_eq!(said.err.contains("`--spec FILE`"), told, "{}", said.err);
+        assert!(!said.err.contains(&format!("ship `{RISCV}`")));
+    }
 }
