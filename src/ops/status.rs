@@ -1,9 +1,11 @@
 //! `status`: what is locked, stored and materialized.
 
+use std::path::Path;
+
 use super::execute::index;
-use super::project::Project;
+use super::project::{LockFile, Project};
 use super::{Context, OpsError, sync};
-use crate::lock::{Difference, Lock, LockedBuild, LockedSource};
+use crate::lock::{Difference, LockedBuild, LockedSource};
 use crate::materialize::{LinkMode, State};
 use crate::plan::{StoreIndex, component_id};
 use crate::types::{Channel, TreeDigest, Triple};
@@ -47,7 +49,10 @@ pub enum TargetState {
     Locked,
     /// In the store.
     Stored,
-    /// In the output.
+    /// In the output, and not as it is locked: with other options, from another
+    /// date, or changed since.
+    Outdated,
+    /// In the output, as it is locked.
     Materialized,
 }
 
@@ -58,6 +63,7 @@ impl TargetState {
             Self::NotLocked => "not locked",
             Self::Locked => "locked",
             Self::Stored => "stored",
+            Self::Outdated => "outdated",
             Self::Materialized => "materialized",
         }
     }
@@ -79,7 +85,8 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
         _ => false,
     };
     let look = Look {
-        lock: file.as_ref().map(|file| &file.lock),
+        file: file.as_ref(),
+        output: &project.files.output,
         host: host.as_ref(),
         index: &index,
         state: state.as_ref(),
@@ -98,7 +105,8 @@ pub fn status(cx: &Context<'_>, project: &Project) -> Result<StatusReport, OpsEr
 
 /// What a target's state is read from.
 struct Look<'a> {
-    lock: Option<&'a Lock>,
+    file: Option<&'a LockFile>,
+    output: &'a Path,
     host: Option<&'a Triple>,
     index: &'a StoreIndex,
     state: Option<&'a State>,
@@ -106,7 +114,8 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn target(&self, name: &Triple) -> TargetStatus {
-        let Some(target) = self.lock.and_then(|lock| lock.targets.get(name)) else {
+        let locked = self.file.and_then(|file| file.lock.targets.get(name));
+        let Some(target) = locked else {
             return TargetStatus {
                 name: name.clone(),
                 source: None,
@@ -115,22 +124,25 @@ impl Look<'_> {
             };
         };
         let build = self.build(&target.source);
-        let stored = match &target.source {
-            LockedSource::System => true,
+        let tree = match &target.source {
+            LockedSource::System => None,
             LockedSource::Build { .. } => {
-                build.is_some_and(|build| self.index.recipes.contains_key(&build.key))
+                build.and_then(|build| self.index.recipes.get(&build.key))
             }
-            LockedSource::Download => component_id("rust-std", Some(name))
-                .is_some_and(|id| self.index.components.contains_key(&id)),
+            LockedSource::Download => {
+                component_id("rust-std", Some(name)).and_then(|id| self.index.components.get(&id))
+            }
         };
+        let is_system = matches!(target.source, LockedSource::System);
         TargetStatus {
             name: name.clone(),
             source: Some(target.source.as_str()),
             pin: build.and_then(|build| build.pin),
-            state: match (self.is_here(name), stored) {
-                (true, _) => TargetState::Materialized,
-                (false, true) => TargetState::Stored,
-                (false, false) => TargetState::Locked,
+            state: match self.is_as_locked(name, tree, is_system) {
+                Some(true) => TargetState::Materialized,
+                Some(false) => TargetState::Outdated,
+                None if is_system || tree.is_some() => TargetState::Stored,
+                None => TargetState::Locked,
             },
         }
     }
@@ -143,9 +155,20 @@ impl Look<'_> {
         }
     }
 
-    fn is_here(&self, name: &Triple) -> bool {
-        let place = format!("lib/rustlib/{name}").parse().ok();
-        let known = self.state.zip(place);
-        known.is_some_and(|(state, place)| state.areas.contains_key(&place))
+    /// Whether what the output has of a target is what is locked; `None` if it
+    /// has nothing of it.
+    fn is_as_locked(
+        &self,
+        name: &Triple,
+        tree: Option<&TreeDigest>,
+        is_system: bool,
+    ) -> Option<bool> {
+        let place = format!("lib/rustlib/{name}").parse().ok()?;
+        let state = self.state?;
+        let area = state.areas.get(&place)?;
+        // The last sync was of this very lock, or put this very tree there.
+        let synced = state.lock.is_some() && state.lock == self.file.map(LockFile::digest);
+        let brought = tree.is_some_and(|tree| state.trees.contains(tree));
+        Some((synced || brought || is_system) && area.is_untouched(self.output))
     }
 }

@@ -173,6 +173,9 @@ fn next(
             TargetState::Materialized => {
                 "compare the output with the lock: something in it is not what the last sync left"
             }
+            TargetState::Outdated => {
+                "put what is locked into the output, in place of what is there: it is in the store"
+            }
             _ => "put it into the output: it is in the store",
         };
         report.next.push(text.to_owned());

@@ -88,7 +88,7 @@ fn why_knows_what_is_in_the_output() {
         .mentions("state: materialized")
         .mentions("nothing: it is in the output");
     fs::remove_file(super::core(&project, THUMB)).unwrap();
-    why().mentions("something in it is not what the last sync left");
+    why().mentions("in place of what is there");
     fs::remove_dir_all(project.join(".sysroot")).unwrap();
     why().mentions("put it into the output: it is in the store");
 }
@@ -182,4 +182,32 @@ fn diff_fetches_nothing_into_a_partial_clone() {
     let said = sandbox.run(&project, &["diff"]).exits(2);
     assert!(!ran.exists(), "{}", said.err);
     said.mentions("git has no lock in `HEAD`");
+}
+
+#[test]
+fn a_target_that_is_in_the_output_otherwise_than_locked_is_outdated() {
+    let (sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB, RISCV]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let states = || {
+        let said = sandbox.run(&project, &["status", "--json"]).exits(0);
+        let targets = said.json()["targets"].clone();
+        let states = targets.as_array().unwrap().iter();
+        let states = states.map(|target| target["state"].as_str().unwrap().to_owned());
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["materialized", "materialized"]);
+    // A file of one of them changes; the other one is what it was.
+    let file = super::core(&project, RISCV);
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "changed").unwrap();
+    assert_eq!(states(), ["outdated", "materialized"]);
+    let said = sandbox.run(&project, &["why", RISCV]).exits(0);
+    said.mentions("state: outdated");
+    sandbox.run(&project, &["sync"]).exits(0);
+    assert_eq!(states(), ["materialized", "materialized"]);
+    // What is evicted stays in the output.
+    let name = format!("rust-std-{THUMB}");
+    sandbox.run(&project, &["cache", "evict", &name]).exits(0);
+    assert_eq!(states(), ["materialized", "materialized"]);
 }
