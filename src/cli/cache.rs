@@ -144,5 +144,6 @@ fn kind(kind: CacheKind) -> &'static str {
     match kind {
         CacheKind::Component => "component",
         CacheKind::Compiled => "compiled",
+        CacheKind::Tree => "tree",
     }
 }

@@ -1,13 +1,16 @@
 //! `cache list` and `cache size`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
 use super::{Context, OpsError};
 use crate::store::Store;
 use crate::sys::fs;
-use crate::types::TreeDigest;
+use crate::types::{TreeDigest, Triple};
+
+/// How many digits of a tree are shown; so many are enough to name it.
+pub(super) const SHOWN_DIGITS: usize = 12;
 
 /// What a stored tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +19,15 @@ pub enum CacheKind {
     Component,
     /// A compiled target.
     Compiled,
+    /// A tree that no record speaks for, only a lock's pin.
+    Tree,
 }
 
 /// One stored tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheEntry {
-    /// The component's or target's name.
+    /// The component's or target's name; of a tree without a record the target
+    /// that its files are for, or else its first digits.
     pub name: String,
     /// What it is.
     pub kind: CacheKind,
@@ -54,16 +60,50 @@ pub struct CacheSize {
 /// A name of a tree, what it is, and the tree.
 pub(super) type Named = (String, CacheKind, TreeDigest);
 
-/// Every name in the store, sorted: the components, then the targets.
+/// Every name in the store, sorted: the components, the targets, and then the
+/// trees that have no record, so that each tree has a name.
 pub(super) fn names_of(store: &Store) -> Result<Vec<Named>, OpsError> {
     let components = store.all_components()?.into_iter();
     let components = components.map(|r| (r.name, CacheKind::Component, r.tree));
     let recipes = store.all_recipes()?.into_iter();
     let recipes = recipes.map(|r| (r.target.to_string(), CacheKind::Compiled, r.tree));
-    Ok(components.chain(recipes).collect())
+    let mut names: Vec<Named> = components.chain(recipes).collect();
+    let recorded: BTreeSet<TreeDigest> = names.iter().map(|named| named.2).collect();
+    let mut others = trees(store)?;
+    others.retain(|tree| !recorded.contains(tree));
+    let named = |tree| (name_without_record(store, tree), CacheKind::Tree, tree);
+    let mut others: Vec<Named> = others.into_par_iter().map(named).collect();
+    others.sort_by(|a, b| (&a.0, a.2).cmp(&(&b.0, b.2)));
+    names.extend(others);
+    Ok(names)
 }
 
-/// Everything in the store that has a name, sorted by it, from the index.
+/// What a tree is called that no record names: what a remote or a file gave for
+/// a pin. If all of it is one target's libraries, by that target.
+fn name_without_record(store: &Store, tree: TreeDigest) -> String {
+    let target = || {
+        let listing = store.listing(tree).ok()?;
+        let first = listing.entries().first()?.path.as_str();
+        let name = first.strip_prefix("lib/rustlib/")?.split('/').next()?;
+        let target: Triple = name.parse().ok()?;
+        let place = format!("lib/rustlib/{target}/lib/");
+        let mut paths = listing.entries().iter().map(|entry| entry.path.as_str());
+        paths
+            .all(|path| path.starts_with(&place))
+            .then(|| target.to_string())
+    };
+    target().unwrap_or_else(|| tree.to_hex()[..SHOWN_DIGITS].to_owned())
+}
+
+/// Every tree that has a name of one.
+fn trees(store: &Store) -> Result<Vec<TreeDigest>, OpsError> {
+    let names = fs::list(&store.layout().trees())?;
+    let digest = |name: &std::ffi::OsString| TreeDigest::from_hex(name.to_str()?).ok();
+    Ok(names.iter().filter_map(digest).collect())
+}
+
+/// Every tree of the store by each of its names, sorted by kind and name, from
+/// the index; only for a tree without a record its listing is read.
 pub fn list(cx: &Context<'_>) -> Result<Vec<CacheEntry>, OpsError> {
     let store = cx.store_to_read()?;
     let mut projects: BTreeMap<TreeDigest, usize> = BTreeMap::new();
@@ -84,8 +124,9 @@ pub fn list(cx: &Context<'_>) -> Result<Vec<CacheEntry>, OpsError> {
             projects: projects.get(&tree).copied().unwrap_or(0),
         }
     };
-    // A record may outlive its tree, if somebody removed that by hand.
-    let stored = |named: &Named| store.has_tree(named.2);
+    // A record may outlive its tree, if somebody removed that by hand. What has
+    // no record is there, if perhaps without its listing.
+    let stored = |named: &Named| named.1 == CacheKind::Tree || store.has_tree(named.2);
     let names = names_of(&store)?.into_par_iter().filter(stored);
     Ok(names.map(entry).collect())
 }
@@ -94,9 +135,7 @@ pub fn list(cx: &Context<'_>) -> Result<Vec<CacheEntry>, OpsError> {
 /// and so does one without a name.
 pub fn size(cx: &Context<'_>) -> Result<CacheSize, OpsError> {
     let store = cx.store_to_read()?;
-    let names = fs::list(&store.layout().trees())?;
-    let digest = |name: &std::ffi::OsString| TreeDigest::from_hex(name.to_str()?).ok();
-    let trees: Vec<TreeDigest> = names.iter().filter_map(digest).collect();
+    let trees = trees(&store)?;
     let usages = trees.par_iter().map(|tree| store.usage_or_listing(*tree));
     let (files, bytes) = usages
         .map(|usage| (usage.files, usage.bytes))

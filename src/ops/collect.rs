@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::cache::names_of;
+use super::cache::{SHOWN_DIGITS, names_of};
 use super::{Context, OpsError};
 use crate::config::{Age, Collect};
 use crate::events::Event;
@@ -148,7 +148,7 @@ fn find(store: &Store, name: &str) -> Result<BTreeSet<TreeDigest>, OpsError> {
         .collect();
     let digits = name.strip_prefix(TreeDigest::PREFIX).unwrap_or(name);
     // As many as `cache list` shows, so that no two trees share them.
-    if found.is_empty() && digits.len() >= 12 {
+    if found.is_empty() && digits.len() >= SHOWN_DIGITS {
         for stored in fs::list(&store.layout().trees())? {
             let stored = stored.to_str().filter(|stored| stored.starts_with(digits));
             found.extend(stored.and_then(|stored| TreeDigest::from_hex(stored).ok()));

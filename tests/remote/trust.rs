@@ -32,6 +32,35 @@ fn a_pinned_tree_comes_from_the_remote_and_nothing_is_compiled() {
 }
 
 #[test]
+fn a_tree_that_only_a_pin_speaks_for_is_listed_and_evicted_by_its_target() {
+    let mut shared = Shared::new(&[ONE, TWO]);
+    let objects = shared.objects.clone();
+    let server = Server::start(move |request| bazel(&objects, request));
+    let lock = shared.pinned.clone();
+    let project = shared.world.machine_with("b", &[ONE, TWO], &lock);
+    shared.world.remote(&server.url(), false);
+    shared.world.run(&project, &["cache", "pull"]).exits(0);
+    let run = |arguments: &[&str]| shared.world.run(&project, arguments).exits(0);
+    let entries = || run(&["cache", "list", "--json"]).json()["entries"].clone();
+    let found = entries();
+    for (at, name) in [TWO, ONE].into_iter().enumerate() {
+        let entry = &found[at];
+        assert_eq!(
+            (&entry["name"], &entry["kind"]),
+            (&name.into(), &"tree".into())
+        );
+        assert!(entry["bytes"].as_u64().unwrap() > 0, "{entry}");
+    }
+    let size = run(&["cache", "size", "--json"]).json();
+    assert_eq!(size["trees"], found.as_array().unwrap().len());
+    let listed = run(&["cache", "list"]);
+    assert!(listed.out.ends_with(&format!("  tree       {ONE}\n")));
+    run(&["cache", "evict", ONE]);
+    assert_eq!(entries().as_array().unwrap().len(), 1);
+    assert_eq!(entries()[0], found[0]);
+}
+
+#[test]
 fn case_104_of_many_processes_one_pulls_a_tree() {
     let mut shared = Shared::new(&[ONE, TWO]);
     let objects = shared.objects.clone();

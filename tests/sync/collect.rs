@@ -150,6 +150,14 @@ fn evict_takes_what_it_is_told_to() {
     assert!(!list.out.contains(&name), "{}", list.out);
     // The output does not need the store.
     sandbox.run(&thumb, &["verify"]).exits(0);
+    // Without its record the compiler's tree has only its digits for a name.
+    let found = list.out.lines().find(|line| line.contains("  rustc-"));
+    let digits = found.unwrap()[..12].to_owned();
+    fs::remove_dir_all(sandbox.cache().join("components")).unwrap();
+    let list = sandbox.run(&thumb, &["cache", "list"]).exits(0).out;
+    assert!(list.contains(&format!("  tree       {digits}\n")), "{list}");
+    assert!(list.contains(&format!("  tree       {RISCV}\n")), "{list}");
+    evict(&digits).exits(0).mentions("removed 1 tree");
     let tree = names(&sandbox, "trees").remove(0);
     evict(&tree[..11]).exits(1);
     evict(&tree[..12]).exits(0).mentions("removed 1 trees");
