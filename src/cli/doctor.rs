@@ -12,7 +12,7 @@ use super::settings;
 use super::signals;
 use super::terminal::Terminal;
 use crate::events::Cancel;
-use crate::ops::{self, Checkup, Context, Verdict};
+use crate::ops::{self, Checkup, Context, ProjectFiles, Verdict};
 use crate::types::Class;
 
 pub(super) fn run(global: &Global, terminal: Terminal) -> Result<ExitCode, CliError> {
@@ -30,7 +30,11 @@ pub(super) fn run(global: &Global, terminal: Terminal) -> Result<ExitCode, CliEr
             };
             let text = "the configuration file and the environment can be used";
             let mut all = vec![Checkup::good("configuration", text)];
-            all.extend(ops::doctor(&cx, &start));
+            let project = match &global.manifest_path {
+                Some(path) => Ok(ProjectFiles::of_manifest(&start.join(path))),
+                None => ProjectFiles::find(&start, settings::sudo_user()),
+            };
+            all.extend(ops::doctor(&cx, &start, project));
             all
         }
     };

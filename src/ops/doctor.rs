@@ -1,18 +1,19 @@
 //! `doctor`: whether this machine has what the other verbs need, and what to
 //! do where it has not.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use super::failures::whole;
-use super::{Context, OpsError, system};
+use super::{Context, OpsError, Project, ProjectFiles, system};
 use crate::build::PROGRAM_PATH;
 use crate::document::escape_controls;
 use crate::events::Silent;
 use crate::fetch::{DistServer, Mirrors, Options};
-use crate::store::{Staging, Store};
+use crate::store::{Staging, Store, StoreError};
 use crate::sys::{fs, process, space};
-use crate::types::Diagnostic;
+use crate::types::{Channel, Diagnostic};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,22 +104,24 @@ const ROOM_FOR_SOME: u64 = 8 << 30;
 /// How long a program may take to tell its version.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Looks at everything; makes the cache directory if there is none. `project`
-/// is where an output would be.
-pub fn doctor(cx: &Context<'_>, project: &Path) -> Vec<Checkup> {
-    let mut found = Vec::new();
-    match cx.store() {
-        Ok(store) => {
-            let place = cx.settings.cache.display();
-            found.push(Checkup::good("cache", format!("`{place}` can be used")));
-            match store.stage(cx.observer, cx.cancel) {
-                Ok(staging) => found.extend(file_system(cx, &store, &staging, project)),
-                Err(e) => found.push(Checkup::failed("cache", &e)),
-            }
-        }
-        Err(e) => found.push(Checkup::failed("cache", &e)),
-    }
+/// Looks at everything; makes the cache directory if there is none. `place` is
+/// where an output would be, and `project` what is there.
+pub fn doctor(
+    cx: &Context<'_>,
+    place: &Path,
+    project: Result<ProjectFiles, OpsError>,
+) -> Vec<Checkup> {
+    let mut found = cache(cx, place);
     found.extend(servers(cx));
+    found.extend(match project.and_then(ProjectFiles::load) {
+        Ok(project) => system_toolchain(cx, &project),
+        Err(OpsError::NoManifest(_)) => None,
+        // That is no fault of the machine, but what it needs is not known then.
+        Err(e) => Some(Checkup {
+            verdict: Verdict::Note,
+            ..Checkup::failed("project", &e)
+        }),
+    });
     found.push(program(
         cx,
         "cargo",
@@ -131,6 +134,53 @@ pub fn doctor(cx: &Context<'_>, project: &Path) -> Vec<Checkup> {
     ));
     found.push(compiler());
     found
+}
+
+/// Whether the cache can be used, and what its file system can do.
+fn cache(cx: &Context<'_>, project: &Path) -> Vec<Checkup> {
+    let opened = cx.store().and_then(|store| {
+        let staging = store.stage(cx.observer, cx.cancel);
+        Ok((store, staging))
+    });
+    let place = cx.settings.cache.display();
+    match opened {
+        Ok((store, Ok(staging))) => {
+            let mut found = vec![Checkup::good("cache", format!("`{place}` can be used"))];
+            found.extend(file_system(cx, &store, &staging, project));
+            found
+        }
+        // That is enough for whoever finds all that he needs there.
+        Ok((_, Err(StoreError::Fs(e)))) if e.source.kind() == ErrorKind::ReadOnlyFilesystem => {
+            vec![Checkup::note(
+                "cache",
+                format!("`{place}` can only be read: what it has is used, and nothing is added"),
+                "if something is missing from it, name another place in SYSROOT_CACHE_DIR",
+            )]
+        }
+        Ok((_, Err(e))) => vec![Checkup::failed("cache", &e)],
+        Err(e) => vec![Checkup::failed("cache", &e)],
+    }
+}
+
+/// What a project of the machine's own toolchain takes from the machine.
+fn system_toolchain(cx: &Context<'_>, project: &Project) -> Option<Checkup> {
+    if project.manifest.channel != Channel::System {
+        return None;
+    }
+    let check = "system toolchain";
+    let found = system::find(cx).and_then(|toolchain| {
+        if let Some(file) = project.read_lock()? {
+            system::check(&toolchain, &file.lock)?;
+        }
+        Ok(toolchain)
+    });
+    Some(match found {
+        Ok(toolchain) => {
+            let (version, path) = (&toolchain.version.first_line, toolchain.rustc.display());
+            Checkup::good(check, format!("{version} (`{path}`), with its sources"))
+        }
+        Err(e) => Checkup::failed(check, &e),
+    })
 }
 
 fn file_system(cx: &Context<'_>, store: &Store, staging: &Staging, project: &Path) -> Vec<Checkup> {

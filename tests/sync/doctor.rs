@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
-use super::served;
+use super::{THUMB, served};
+use crate::support::compiler::FakeCompiler;
 use crate::support::sandbox::{Said, Sandbox};
 
 fn doctor(sandbox: &Sandbox) -> Said {
@@ -13,7 +15,13 @@ fn doctor(sandbox: &Sandbox) -> Said {
 /// The verdict of a check, and its text with the remedy.
 #[track_caller]
 fn verdict(sandbox: &Sandbox, check: &str) -> (String, String) {
-    let said = sandbox.run(&sandbox.path("home"), &["doctor", "--json"]);
+    verdict_in(sandbox, &sandbox.path("home"), check)
+}
+
+/// The same in a project's directory.
+#[track_caller]
+fn verdict_in(sandbox: &Sandbox, dir: &Path, check: &str) -> (String, String) {
+    let said = sandbox.run(dir, &["doctor", "--json"]);
     let object = said.json();
     assert_eq!(object["ok"].as_bool().unwrap(), said.code == 0, "{object}");
     let all = object["checks"].as_array().unwrap();
@@ -89,6 +97,47 @@ fn what_is_wrong_is_told_with_a_remedy() {
     let (word, text) = verdict(&sandbox, "configuration");
     assert!(
         word == "bad" && text.contains("did you mean `cache`?"),
+        "{word} {text}"
+    );
+}
+
+#[test]
+fn what_the_systems_toolchain_lacks_is_found_where_a_project_needs_it() {
+    let (mut sandbox, _server) = served();
+    let (_compiler, rustc) = FakeCompiler::system(&sandbox.path(""));
+    let bin = rustc.parent().unwrap().to_owned();
+    let text = format!("[toolchain]\nchannel = \"system\"\n[targets.{THUMB}]\n");
+    let project = sandbox.project("p", &text);
+    let bad = |sandbox: &Sandbox, what: &str| {
+        let (word, text) = verdict_in(sandbox, &project, "system toolchain");
+        assert!(word == "bad" && text.contains(what), "{word} {text}");
+        assert_ne!(sandbox.run(&project, &["sync"]).code, 0, "{what}");
+    };
+    sandbox.set("PATH", "/nonexistent");
+    bad(&sandbox, "install a toolchain with rust-src");
+    // Elsewhere nobody needs one.
+    let home = sandbox.run(&sandbox.path("home"), &["doctor"]).exits(0);
+    assert!(!home.out.contains("system toolchain"), "{}", home.out);
+    sandbox.set("SYSROOT_RUSTC", "/nope");
+    bad(&sandbox, "`/nope`");
+    sandbox.env.remove("SYSROOT_RUSTC");
+    sandbox.set("PATH", &format!("{}:/usr/bin:/bin", bin.display()));
+    let (word, text) = verdict_in(&sandbox, &project, "system toolchain");
+    assert!(
+        word == "good" && text.starts_with("rustc 1.97.0-nightly "),
+        "{word} {text}"
+    );
+    sandbox.run(&project, &["lock"]).exits(0);
+    let sources = bin.join("../lib/rustlib/src/rust/library");
+    fs::write(sources.join("core/src/lib.rs"), "changed").unwrap();
+    bad(&sandbox, "rust-src: lock");
+    fs::remove_dir_all(sources).unwrap();
+    bad(&sandbox, "rust-src");
+    // What a project needs that cannot be read is not known.
+    fs::write(project.join("sysroot.toml"), "[toolchian]\n").unwrap();
+    let (word, text) = verdict_in(&sandbox, &project, "project");
+    assert!(
+        word == "note" && text.contains("toolchian"),
         "{word} {text}"
     );
 }

@@ -69,6 +69,14 @@ fn case_167_and_p23_a_read_only_cache_with_everything_in_it_is_enough() {
         ] {
             read_only(&sandbox, &project, command).exits(0);
         }
+        let doctor = read_only(&sandbox, &project, "doctor --offline")
+            .exits(0)
+            .out;
+        let cache: Vec<&str> = (doctor.lines())
+            .filter(|line| line.contains("  cache: "))
+            .collect();
+        assert_eq!(cache.len(), 1, "{doctor}");
+        assert!(cache[0].starts_with("note ") && cache[0].contains("can only be read"));
     }
     assert_eq!(traces(&sandbox.path("cache")), before);
     assert_eq!(server.requests().len(), asked);
