@@ -48,6 +48,18 @@ impl Directory {
         self.root.join("blobs").join(blob.sha256.to_hex())
     }
 
+    /// An error where neither the remote's directory is there nor the one above,
+    /// in which the first writer makes it. More than that is made by nobody: it
+    /// may be a share that is not mounted, or a typing error.
+    fn expect_place(&self) -> Result<(), RemoteError> {
+        let own = self.root.parent().unwrap_or(&self.root);
+        let above = own.parent().unwrap_or(own);
+        if own.is_dir() || above.is_dir() {
+            return Ok(());
+        }
+        Err(RemoteError::NoDirectory(above.to_owned()))
+    }
+
     /// Removes what killed writers left in a directory. `staged` is a file of
     /// ours there, whose time tells what the share's clock says now.
     fn sweep(&self, directory: &Path, staged: &File) {
@@ -126,7 +138,7 @@ impl Transport for Directory {
     fn get(&self, name: &Name) -> Result<Got<Vec<u8>>, RemoteError> {
         match fs::read(&self.object(name), MAX_RECORD) {
             Ok(bytes) => Ok(Got::Object(bytes)),
-            Err(e) if is_absent(&e) => Ok(Got::Nothing),
+            Err(e) if is_absent(&e) => self.expect_place().map(|()| Got::Nothing),
             Err(e) => Err(e.into()),
         }
     }
@@ -161,11 +173,13 @@ impl Transport for Directory {
         _blobs: &[BlobRef],
         writing: Writing,
     ) -> Result<Put, RemoteError> {
+        self.expect_place()?;
         let fill = |file: &mut File, path: &Path| fs::write_all(file, path, bytes);
         Ok(self.write(&self.object(name), writing, fill)?)
     }
 
     fn put_blob(&self, blob: &BlobRef, file: &File) -> Result<(), RemoteError> {
+        self.expect_place()?;
         let fill = |to: &mut File, path: &Path| {
             let mut from = fs::at("open", path, file.try_clone())?;
             fs::at("read", path, from.rewind())?;

@@ -1,5 +1,6 @@
 //! Why a remote could not be used.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -74,6 +75,10 @@ pub enum RemoteError {
         /// What it may take.
         limit: Duration,
     },
+    /// A directory that is to hold a remote, or that a remote is to be made in,
+    /// is not there.
+    #[error("there is no directory `{}`", .0.display())]
+    NoDirectory(PathBuf),
     /// A remote that failed too often in this run.
     #[error("`{remote}` is not asked any more: it failed {failures} times in a row")]
     GivenUp {
@@ -156,6 +161,7 @@ impl Diagnostic for RemoteError {
             Self::Store { .. }
             | Self::TooSlow { .. }
             | Self::Spent { .. }
+            | Self::NoDirectory(_)
             | Self::GivenUp { .. } => Class::Network,
             Self::SignaturesFull { .. } => Class::Trust,
             Self::TooLarge { .. } | Self::Record { .. } | Self::Blob { .. } | Self::Tree { .. } => {
@@ -179,6 +185,10 @@ impl Diagnostic for RemoteError {
                 "correct `[[remotes]]` of the configuration file, or SYSROOT_REMOTE"
             }
             Self::Credentials { .. } => "use https, or unset the variable",
+            Self::NoDirectory(_) => {
+                "mount what is to be there, or correct the remote's URL; `sysroot cache push` makes \
+                 a remote's directory, but none above it"
+            }
             Self::Key(e) => return e.hint(),
             Self::Http(FetchError::Cancelled(_)) => return None,
             Self::Http(FetchError::Fs(e)) => return e.hint(),

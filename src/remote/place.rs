@@ -123,6 +123,15 @@ impl Remote {
         })
     }
 
+    /// An error if it is a directory that is not there. A share that is not
+    /// mounted must not look like one that has nothing.
+    pub(super) fn expect_there(&self) -> Result<(), RemoteError> {
+        match &self.place {
+            Place::Directory(root) if !root.is_dir() => Err(RemoteError::NoDirectory(root.clone())),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether it is reached without a network: a directory of this machine.
     pub fn is_directory(&self) -> bool {
         matches!(self.place, Place::Directory(_))

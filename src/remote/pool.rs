@@ -208,6 +208,7 @@ impl<'a> Remotes<'a> {
         let Some(transport) = self.transport(member) else {
             return Ok(None);
         };
+        member.remote.expect_there()?;
         // It counts as lost unless it comes to its end.
         let look = member.budget.as_ref().map(Budget::begin);
         let what = wanted.subject.label();

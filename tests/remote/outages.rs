@@ -52,6 +52,37 @@ fn case_131_a_remote_that_refuses_costs_a_warning() {
 }
 
 #[test]
+fn case_131_a_directory_that_is_not_there_is_a_remote_that_failed() {
+    let mut shared = Shared::new(&[ONE, TWO]);
+    let share = shared.world.sandbox.path("share");
+    let url = format!("file://{}", share.display());
+    let text = format!("there is no directory `{}`", share.display());
+    troubled(&mut shared, "not mounted", &url, &text);
+    let (lock, below) = (shared.pinned.clone(), format!("{url}/below"));
+    let project = shared.world.machine_with("b", &[ONE, TWO], &lock);
+    let said = shared.world.run(&project, &["cache", "pull"]).exits(4);
+    assert_eq!(warnings(&said).len(), 1, "{}", said.err);
+    said.mentions(&text).mentions(&format!("missing  {ONE}"));
+    shared.world.run(&project, &["sync"]).exits(0);
+    // Nothing is made where nothing is mounted.
+    shared.world.remote(&below, true);
+    let push = ["cache", "push"];
+    let said = shared.world.run(&project, &push).exits(4);
+    said.mentions(&text).mentions("none above it");
+    let warm = ["cache", "warm", "--shard", "1/1"];
+    shared.world.run(&project, &warm).exits(4).mentions(&text);
+    assert!(!share.exists());
+    shared.world.remote(&url, true);
+    shared.world.run(&project, &push).exits(0);
+    // One that is there and has nothing is no failure.
+    std::fs::create_dir(share.join("below")).unwrap();
+    let project = shared.world.machine_with("c", &[ONE, TWO], &lock);
+    shared.world.remote(&below, false);
+    let said = shared.world.run(&project, &["cache", "pull"]).exits(0);
+    assert_eq!(warnings(&said).len(), 0, "{}", said.err);
+}
+
+#[test]
 fn case_131_a_remote_that_breaks_off_costs_a_warning() {
     let mut shared = Shared::new(&[ONE, TWO]);
     let server = Server::start(|_| vec![Step::Reset]);

@@ -262,6 +262,8 @@ fn share(world: &mut World, url: &str) {
 fn a_directory_is_a_remote() {
     let (mut world, ..) = World::built(&[ONE, TWO]);
     let dir = world.sandbox.path("share/trees");
+    // The first push makes the remote's own directory, and none above it.
+    fs::create_dir(world.sandbox.path("share")).unwrap();
     share(&mut world, &format!("file://{}", dir.display()));
     let kinds: Vec<_> = fs::read_dir(dir.join("v1")).unwrap().flatten().collect();
     assert_eq!(kinds.len(), 2, "recipes and blobs");
