@@ -10,6 +10,7 @@ use super::remote::selection;
 use super::terminal::{bytes, path_value};
 use super::{Session, settings};
 use crate::ops::{self, Authority, OpsError};
+use crate::types::counted;
 
 pub(super) fn export(session: &Session<'_>, args: &ExportArgs) -> Result<(), CliError> {
     let project = session.project()?;
@@ -25,8 +26,8 @@ pub(super) fn export(session: &Session<'_>, args: &ExportArgs) -> Result<(), Cli
         "bytes": report.bytes,
     }));
     session.terminal.note(&format!(
-        "exported {} trees to `{}`, {}",
-        report.trees,
+        "exported {} to `{}`, {}",
+        counted(report.trees, "tree"),
         args.file.display(),
         bytes(report.bytes)
     ));
@@ -54,16 +55,20 @@ pub(super) fn import(session: &Session<'_>, args: &ImportArgs) -> Result<(), Cli
         "refused": report.refused,
     }));
     if !report.refused.is_empty() {
+        let (was, them) = match report.refused.len() {
+            1 => ("was", "it"),
+            _ => ("were", "them"),
+        };
         session.terminal.warning(&format!(
-            "{} trees of `{}` were left alone: the lock does not pin them, and nobody vouches for \
+            "{} of `{}` {was} left alone: the lock does not pin {them}, and nobody vouches for \
              the file",
-            report.refused.len(),
+            counted(report.refused.len(), "tree"),
             args.file.display()
         ));
     }
     session.terminal.note(&format!(
-        "imported {} trees from `{}`; {} were here already",
-        report.taken.len(),
+        "imported {} from `{}`; {} here already",
+        counted(report.taken.len(), "tree"),
         args.file.display(),
         report.present.len()
     ));

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::terminal::{bytes, path_value};
 use super::{Session, bundle, collect, remote, warm};
 use crate::ops::{self, CacheEntry, CacheKind, TreeDamage};
-use crate::types::Class;
+use crate::types::{Class, counted};
 
 pub(super) fn run(session: &Session<'_>, command: &CacheCommand) -> Result<ExitCode, CliError> {
     match command {
@@ -61,11 +61,11 @@ fn verify(session: &Session<'_>, repair: bool) -> Result<ExitCode, CliError> {
     }
     tell_strangers(session, &check.strangers);
     session.terminal.note(&format!(
-        "{} in {} files of {} trees read; {} trees damaged",
+        "{} in {} of {} read; {} damaged",
         bytes(check.bytes),
-        check.files,
-        check.trees,
-        check.damaged.len()
+        counted(check.files, "file"),
+        counted(check.trees, "tree"),
+        counted(check.damaged.len(), "tree")
     ));
     if !check.is_bad() {
         return Ok(ExitCode::SUCCESS);
@@ -101,11 +101,11 @@ fn size(session: &Session<'_>) -> Result<(), CliError> {
         "projects": size.projects,
     }));
     session.terminal.result(&format!(
-        "{} in {} files of {} trees, used by {} projects",
+        "{} in {} of {}, used by {}",
         bytes(size.bytes),
-        size.files,
-        size.trees,
-        size.projects
+        counted(size.files, "file"),
+        counted(size.trees, "tree"),
+        counted(size.projects, "project")
     ));
     Ok(())
 }

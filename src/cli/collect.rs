@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::terminal::{bytes, path_value};
 use crate::ops::{self, Evict, GcOptions, GcReport};
 use crate::store::{Doomed, GcPlan, Gone, LeftoverKind, Reason};
-use crate::types::Class;
+use crate::types::{Class, counted};
 
 pub(super) fn gc(session: &Session<'_>, args: &GcArgs) -> Result<ExitCode, CliError> {
     let options = GcOptions {
@@ -74,11 +74,11 @@ fn show(session: &Session<'_>, plan: &GcPlan, is_dry: bool) {
     }
     let verb = if is_dry { "would remove" } else { "removing" };
     session.terminal.note(&format!(
-        "{verb} {} trees and {} other things, {}; {} trees with {} stay, of which projects use {}",
-        plan.trees.len(),
-        plan.leftovers.len(),
+        "{verb} {} and {}, {}; {} with {} stay, of which projects use {}",
+        counted(plan.trees.len(), "tree"),
+        counted(plan.leftovers.len(), "other thing"),
         bytes(plan.freed_bytes()),
-        plan.kept,
+        counted(plan.kept, "tree"),
         bytes(plan.kept_bytes),
         bytes(plan.used_bytes)
     ));
@@ -92,15 +92,15 @@ fn print(session: &Session<'_>, report: &GcReport) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     session.terminal.note(&format!(
-        "removed {} trees, {}",
-        swept.trees,
+        "removed {}, {}",
+        counted(swept.trees, "tree"),
         bytes(swept.bytes)
     ));
     match swept.failures.len() {
         0 => ExitCode::SUCCESS,
         count => {
-            let things = if count == 1 { "thing" } else { "things" };
-            let text = format!("{count} {things} could not be removed, as said above");
+            let things = counted(count, "thing");
+            let text = format!("{things} could not be removed, as said above");
             session.terminal.failure(&text);
             if let Some(hint) = &swept.hint {
                 session.terminal.hint(hint);
@@ -168,7 +168,9 @@ fn reason_word(reason: Reason) -> &'static str {
 
 fn reason(reason: Reason) -> String {
     match reason {
-        Reason::Unused(seconds) => format!("not used for {} days", seconds / (24 * 60 * 60)),
+        Reason::Unused(seconds) => {
+            format!("not used for {}", counted(seconds / (24 * 60 * 60), "day"))
+        }
         Reason::OverSize => "the store is larger than it may be".to_owned(),
         Reason::Unusable => "it has no listing".to_owned(),
         Reason::Asked => "asked for".to_owned(),

@@ -229,9 +229,11 @@ pub(super) fn unlink(session: &Session<'_>) -> Result<ExitCode, CliError> {
     session.terminal.object(
         &json!({ "name": name, "dir": path_value(dir), "output": path_value(&report.output) }),
     );
-    session.terminal.note(&format!(
-        "rustup no longer uses `{name}` in `{}`",
-        dir.display()
-    ));
+    let dir = dir.display();
+    session.terminal.note(&if report.known {
+        format!("rustup no longer uses `{name}` in `{dir}`")
+    } else {
+        format!("nothing was linked: rustup does not know `{name}`, the name for `{dir}`")
+    });
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use super::error::CliError;
 use super::terminal::path_value;
 use crate::lock::{Difference, Lock, LockedSource, ManifestSignature};
 use crate::ops::{self, LockMode, LockOptions, LockStatus, PinOptions, Pinned};
+use crate::types::counted;
 
 pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<ExitCode, CliError> {
     let project = session.project()?;
@@ -115,9 +116,8 @@ fn signer(lock: &Lock) -> Option<String> {
 /// How old something is, for people.
 pub(super) fn age(days: i64) -> String {
     match days {
-        1 => "1 day old".to_owned(),
         days if days < 0 => "of a day to come".to_owned(),
-        days => format!("{days} days old"),
+        days => format!("{} old", counted(days, "day")),
     }
 }
 

@@ -113,6 +113,9 @@ pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, C
     for name in &report.missing {
         terminal.warning(&format!("`{name}` is not in the store: {REFILL}"));
     }
+    if report.pushed.is_empty() && report.failed.is_empty() && report.missing.is_empty() {
+        terminal.note(nothing(&options));
+    }
     let complete = !conflict && report.missing.is_empty();
     Ok(if let Some(first) = report.failed.first() {
         ExitCode::from(first.error.class().exit_code())
@@ -121,6 +124,18 @@ pub(super) fn push(session: &Session<'_>, args: &PushArgs) -> Result<ExitCode, C
     } else {
         ExitCode::from(Class::CheckFailed.exit_code())
     })
+}
+
+/// What is said where the lock has nothing to push.
+const fn nothing(options: &PushOptions) -> &'static str {
+    match (&options.targets, options.components) {
+        (Some(_), false) => "nothing to push: no selected target is compiled for this host",
+        (None, false) => {
+            "nothing to push: the lock has no target that is compiled for this host; `--components` \
+             pushes the unpacked archives"
+        }
+        (_, true) => "nothing to push: the lock has neither compiled targets nor archives",
+    }
 }
 
 /// Runs `cache pull`; a remote that failed while something is missing is exit

@@ -10,6 +10,7 @@ use super::terminal::{bytes, path_value, seconds};
 use super::{Session, lock, settings, signals};
 use crate::ops::{self, ProjectFiles, SyncMode, SyncOptions, SyncReport};
 use crate::plan::Plan;
+use crate::types::counted;
 
 pub(super) fn run(session: &Session<'_>, args: &SyncArgs) -> Result<ExitCode, CliError> {
     let files = session.files()?;
@@ -120,12 +121,11 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
         }
     }
     let elapsed = seconds(report.elapsed);
-    let targets = report.targets.len();
-    let noun = if targets == 1 { "target" } else { "targets" };
+    let targets = counted(report.targets.len(), "target");
     if report.plan.is_none() {
         session
             .terminal
-            .note(&format!("up to date: {targets} {noun} ({elapsed})"));
+            .note(&format!("up to date: {targets} ({elapsed})"));
         return;
     }
     for area in &report.replaced {
@@ -140,7 +140,7 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
         .unwrap_or_default();
     session
         .terminal
-        .note(&format!("synced {targets} {noun} in {elapsed}{how}"));
+        .note(&format!("synced {targets} in {elapsed}{how}"));
     if report.pinned {
         let text = "sysroot.lock has new pins of what was compiled; commit it";
         session.terminal.note(text);
@@ -150,8 +150,8 @@ fn describe(session: &Session<'_>, report: &SyncReport) {
     {
         let freed = bytes(swept.bytes);
         session.terminal.note(&format!(
-            "collected garbage: {} trees that no project uses, {freed}",
-            swept.trees
+            "collected garbage: {} that no project uses, {freed}",
+            counted(swept.trees, "tree")
         ));
     }
 }

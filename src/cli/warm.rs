@@ -45,7 +45,7 @@ pub(super) fn run(session: &Session<'_>, args: &WarmArgs) -> Result<ExitCode, Cl
         ));
     }
     terminal.result(&format!(
-        "{} pushed to {}, {} were there, {} brought by others",
+        "{} pushed to {}, {} there already, {} brought by others",
         report.done.len(),
         report.remote,
         report.present.len(),

@@ -13,7 +13,7 @@ use crate::plan::PlanError;
 use crate::resolve::ResolveError;
 use crate::store::StoreError;
 use crate::sys::fs::FsError;
-use crate::types::{Channel, Class, ComponentId, Diagnostic, REFILL, Triple};
+use crate::types::{Channel, Class, ComponentId, Diagnostic, REFILL, Triple, counted};
 
 /// A verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,7 @@ pub enum OpsError {
     #[error(transparent)]
     Build(#[from] crate::build::BuildError),
     /// Several targets failed to compile; each was told when it happened.
-    #[error("{} targets could not be built: {}", .targets.len(), names(.targets))]
+    #[error("{} could not be built: {}", counted(.targets.len(), "target"), names(.targets))]
     Builds {
         /// The targets.
         targets: Vec<Triple>,

@@ -15,6 +15,8 @@ pub struct LinkReport {
     pub output: PathBuf,
     /// The directory whose builds use it.
     pub dir: PathBuf,
+    /// Whether rustup knew of it, or does now.
+    pub known: bool,
 }
 
 /// The rustup to talk to.
@@ -33,7 +35,17 @@ impl Rustup {
         Ok(Self { program })
     }
 
-    fn run(&self, arguments: &[&std::ffi::OsStr]) -> Result<(), OpsError> {
+    /// Whether a list that rustup prints has a toolchain. One that cannot be
+    /// had is no proof that it has not.
+    fn lists(&self, what: &str, toolchain: &str) -> bool {
+        let said = self.run(&[what.as_ref(), "list".as_ref()]);
+        said.map_or(true, |said| {
+            said.split_whitespace().any(|word| word == toolchain)
+        })
+    }
+
+    /// Runs it, and returns what it says.
+    fn run(&self, arguments: &[&std::ffi::OsStr]) -> Result<String, OpsError> {
         let output = process::inherited(self.program.as_os_str())
             .args(arguments)
             .output();
@@ -42,7 +54,7 @@ impl Rustup {
             source,
         })?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let words: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
         Err(OpsError::Rustup {
@@ -78,21 +90,29 @@ pub fn link(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError>
     Ok(report)
 }
 
-/// Undoes [`link`].
+/// Undoes [`link`]. What is not of its making stays: where the directory was
+/// never linked, or has another toolchain now, its override is the user's.
 pub fn unlink(cx: &Context<'_>, project: &Project) -> Result<LinkReport, OpsError> {
-    let report = describe(project)?;
+    let mut report = describe(project)?;
     let rustup = Rustup::find(cx)?;
-    rustup.run(&[
-        "override".as_ref(),
-        "unset".as_ref(),
-        "--path".as_ref(),
-        report.dir.as_os_str(),
-    ])?;
-    rustup.run(&[
-        "toolchain".as_ref(),
-        "uninstall".as_ref(),
-        report.name.as_ref(),
-    ])?;
+    let name = &report.name;
+    let (overrides, linked) = (
+        rustup.lists("override", name),
+        rustup.lists("toolchain", name),
+    );
+    if overrides {
+        let dir = report.dir.as_os_str();
+        rustup.run(&[
+            "override".as_ref(),
+            "unset".as_ref(),
+            "--path".as_ref(),
+            dir,
+        ])?;
+    }
+    if linked {
+        rustup.run(&["toolchain".as_ref(), "uninstall".as_ref(), name.as_ref()])?;
+    }
+    report.known = overrides || linked;
     Ok(report)
 }
 
@@ -103,6 +123,7 @@ fn describe(project: &Project) -> Result<LinkReport, OpsError> {
         name: name(&dir),
         output,
         dir,
+        known: true,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::resolve::{
     ResolveError, Source, carry_pins, check_age, check_not_older, check_not_republished, resolve,
 };
 use crate::sys::fs;
-use crate::types::Channel;
+use crate::types::{Channel, counted};
 
 /// What `lock` may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,9 +215,9 @@ fn read_old(cx: &Context<'_>, project: &Project, mode: LockMode) -> Result<Old, 
             warn(match &agreed {
                 None => format!("{e}; no two locks can be read from it, so it is resolved anew"),
                 Some(Agreed { lock, pins, .. }) => format!(
-                    "{e}; it is locked again, and what both sides agree on is kept: {} targets, \
-                     {pins} pins",
-                    lock.targets.len()
+                    "{e}; it is locked again, and what both sides agree on is kept: {}, {}",
+                    counted(lock.targets.len(), "target"),
+                    counted(*pins, "pin")
                 ),
             });
             let file = agreed.map(|Agreed { lock, .. }| LockFile { lock, text });

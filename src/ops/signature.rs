@@ -10,7 +10,7 @@ use crate::lock::{Lock, LockedToolchain, ManifestSignature};
 use crate::resolve::{ChannelManifest, departures};
 use crate::signature::{self, Detached, Fingerprint, Keyring, MAX_KEY};
 use crate::sys::owner::{self, Owned};
-use crate::types::{Channel, Class, Date, Sha256};
+use crate::types::{Channel, Class, Date, Sha256, counted};
 
 /// The keys whose signatures are accepted: Rust's and the configured ones.
 fn keyring(cx: &Context<'_>) -> Result<Keyring, OpsError> {
@@ -223,9 +223,9 @@ fn judge_bytes(
     let manifest = ChannelManifest::parse(bytes)?;
     let differences = departures(lock, &manifest);
     if differences.is_empty() {
-        let archives = lock.archives.len();
+        let archives = counted(lock.archives.len(), "archive");
         return Ok(Finding::Good(format!(
-            "signed by {signer}, with {archives} archives as locked"
+            "signed by {signer}, with {archives} as locked"
         )));
     }
     Ok(Finding::bad(Class::Trust, differences))

@@ -1,7 +1,7 @@
 //! Why a manifest has no lock.
 
 use crate::config::Age;
-use crate::types::{Channel, Class, ComponentName, Date, Diagnostic, RelPath, Triple};
+use crate::types::{Channel, Class, ComponentName, Date, Diagnostic, RelPath, Triple, counted};
 
 use super::freshness::Republished;
 
@@ -65,7 +65,8 @@ pub enum ResolveError {
     },
     /// The newest that the server has is older than the user accepts.
     #[error(
-        "the channel manifest is of {date}, {days} days before today, {today}; at most {max_age} are accepted"
+        "the channel manifest is of {date}, {} before today, {today}; at most {max_age} are accepted",
+        counted(*days, "day")
     )]
     TooOld {
         /// The day of the channel manifest.

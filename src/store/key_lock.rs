@@ -8,6 +8,9 @@ use crate::events::{Cancel, Observer};
 use crate::sys::lock::{Lock, Wish, take, wait};
 use crate::sys::order::Rank;
 
+/// How many digits of a key messages show.
+const SHOWN_DIGITS: usize = 12;
+
 /// The right to make one object; released when dropped.
 #[derive(Debug)]
 pub struct KeyLock(Lock);
@@ -56,6 +59,13 @@ impl Store {
     }
 }
 
+/// The name of an object for people: of its key as many digits as are shown of
+/// any.
+fn shown(name: &str) -> &str {
+    let end = name.find('-').map(|at| at + 1 + SHOWN_DIGITS);
+    end.and_then(|end| name.get(..end)).unwrap_or(name)
+}
+
 fn wish<'a>(path: &'a Path, name: &'a str, doing: &'a str) -> Wish<'a> {
     // Where the lock of an object stands in the order.
     let rank = match name.split('-').next() {
@@ -65,7 +75,7 @@ fn wish<'a>(path: &'a Path, name: &'a str, doing: &'a str) -> Wish<'a> {
     };
     Wish {
         path,
-        what: name,
+        what: shown(name),
         doing,
         rank,
     }

@@ -5,6 +5,7 @@
 
 pub mod channel;
 pub mod component;
+pub mod counted;
 pub mod diagnostic;
 pub mod digest;
 pub mod listing;
@@ -15,6 +16,7 @@ pub mod triple;
 
 pub use channel::{Channel, Date, Release};
 pub use component::{ComponentId, ComponentName};
+pub use counted::counted;
 pub use diagnostic::{Class, Diagnostic, REFILL};
 pub use digest::{FileDigest, RecipeKey, Sha256, SpecDigest, TreeDigest};
 pub use listing::{Entry, Listing};

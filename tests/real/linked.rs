@@ -83,6 +83,8 @@ pub(crate) fn links_and_unlinks(sandbox: &Sandbox, project: &Path) {
     );
     let list = list.exits(0).out;
     assert!(!list.contains("sysroot-"), "{list}");
+    let again = sandbox.run(project, &["unlink"]).exits(0);
+    again.mentions("nothing was linked");
     assert!(project.join(".sysroot/bin/rustc").exists());
 }
 

@@ -142,10 +142,7 @@ fn case_107_a_collector_killed_or_refused_at_every_operation() {
     copy(&cache, &kept);
     let count = sandbox.path("count");
     sandbox.set("SYSROOT_FAULT_COUNT", count.to_str().unwrap());
-    sandbox
-        .run(&thumb, ALL)
-        .exits(0)
-        .mentions("removed 1 trees");
+    sandbox.run(&thumb, ALL).exits(0).mentions("removed 1 tree");
     sandbox.env.remove("SYSROOT_FAULT_COUNT");
     let operations = fs::read_to_string(count).unwrap();
     assert!(operations.lines().count() > 10, "{operations}");

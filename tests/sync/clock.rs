@@ -42,7 +42,7 @@ fn the_first_sync_of_a_day_collects_what_nothing_has_used_for_long() {
     assert_eq!(trees, 6);
     let (_, trees, said) = sync_on(290);
     assert_eq!(trees, 5, "{said}");
-    assert!(said.contains("collected garbage: 1 trees"), "{said}");
+    assert!(said.contains("collected garbage: 1 tree"), "{said}");
     sandbox.run(&thumb, &["verify", "--deep"]).exits(0);
 }
 

@@ -56,14 +56,11 @@ fn what_no_project_uses_goes_with_its_records_and_can_be_had_again() {
     let dry = [ALL, &["--dry-run"]].concat();
     let said = sandbox.run(&thumb, &dry).exits(0);
     let said = said
-        .mentions("would remove 1 trees")
+        .mentions("would remove 1 tree")
         .mentions("its output is gone");
     assert!(said.out.contains("tree "), "{}", said.out);
     assert_eq!(state(&sandbox), before, "a dry run changed something");
-    sandbox
-        .run(&thumb, ALL)
-        .exits(0)
-        .mentions("removed 1 trees");
+    sandbox.run(&thumb, ALL).exits(0).mentions("removed 1 tree");
     for dir in ["trees", "listings", "index", "components"] {
         assert_eq!(names(&sandbox, dir).len(), 5, "{dir}");
     }
@@ -82,7 +79,7 @@ fn over_a_size_only_what_projects_use_is_left() {
     fs::remove_dir_all(riscv).unwrap();
     let gc = |size: &str| sandbox.run(&thumb, &["cache", "gc", "--max-size", size]);
     gc("1G").exits(0).mentions("removed 0 trees");
-    gc("1").exits(0).mentions("removed 1 trees");
+    gc("1").exits(0).mentions("removed 1 tree");
     assert_eq!(names(&sandbox, "trees").len(), 5);
     gc("x").exits(2);
 }
@@ -133,7 +130,7 @@ fn a_project_whose_file_system_is_not_mounted_keeps_its_trees() {
     let project = sandbox.project("above/below/p", &manifest(&[RISCV]));
     sandbox.run(&project, &["sync"]).exits(0);
     fs::remove_dir_all(sandbox.path("above")).unwrap();
-    sandbox.run(&dir, ALL).exits(0).mentions("removed 1 trees");
+    sandbox.run(&dir, ALL).exits(0).mentions("removed 1 tree");
 }
 
 #[test]
@@ -143,7 +140,7 @@ fn evict_takes_what_it_is_told_to() {
     let name = format!("rust-std-{THUMB}");
     let evict = |what: &str| sandbox.run(&thumb, &["cache", "evict", what]);
     evict("no-such-thing").exits(1).mentions("cache list");
-    evict(&name).exits(0).mentions("removed 1 trees");
+    evict(&name).exits(0).mentions("removed 1 tree");
     assert_eq!(names(&sandbox, "trees").len(), 5);
     assert_eq!(names(&sandbox, "roots").len(), 2, "projects stay known");
     let list = sandbox.run(&thumb, &["cache", "list"]).exits(0);
@@ -160,7 +157,7 @@ fn evict_takes_what_it_is_told_to() {
     evict(&digits).exits(0).mentions("removed 1 tree");
     let tree = names(&sandbox, "trees").remove(0);
     evict(&tree[..11]).exits(1);
-    evict(&tree[..12]).exits(0).mentions("removed 1 trees");
+    evict(&tree[..12]).exits(0).mentions("removed 1 tree");
     fs::remove_dir_all(riscv).unwrap();
     sandbox
         .run(&thumb, &["cache", "evict", "--all-unused"])

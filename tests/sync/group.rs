@@ -165,7 +165,7 @@ fn case_161_a_member_heals_and_collects_what_another_one_made() {
     fs::remove_dir_all(alices.join(".sysroot")).unwrap();
     run_as(&sandbox, BOB, "077", &bobs, &gc)
         .exits(0)
-        .mentions("removed 1 trees");
+        .mentions("removed 1 tree");
     run_as(&sandbox, ALICE, "077", &alices, &["sync"]).exits(0);
     run_as(&sandbox, ALICE, "077", &alices, &["verify", "--deep"]).exits(0);
 }

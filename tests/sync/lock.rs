@@ -125,7 +125,7 @@ fn case_145_conflict_markers_are_named_and_locked_anew() {
     sandbox
         .run(&project, &["lock"])
         .exits(0)
-        .mentions("1 targets");
+        .mentions("is kept: 1 target, 0 pins");
     assert_eq!(server.requests().len(), asked);
     assert_eq!(fs::read_to_string(&path).unwrap(), good);
     // The sides are of two days' requests; a hash that both have still binds.

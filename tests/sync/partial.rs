@@ -153,6 +153,11 @@ fn a_second_process_takes_the_targets_that_the_first_has_not_begun() {
     eventually("waits for the first", || {
         said(&projects[1]).contains(&waits)
     });
+    // The object is named by its kind and as many digits as are shown of any.
+    let text = said(&projects[1]);
+    let object = text.split_once(&format!("{waits} (`recipe-")).unwrap().1;
+    let digits = object.split_once("`)").unwrap().0;
+    assert!(digits.len() == 12 && digits.bytes().all(|b| b.is_ascii_hexdigit()));
     assert!(
         first.try_wait().unwrap().is_none(),
         "the first one still compiles"

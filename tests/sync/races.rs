@@ -257,15 +257,15 @@ fn a_collection_tells_its_plan_before_it_removes_anything() {
     for (gc, words) in [
         (
             &["cache", "gc", "--max-age", "0s"][..],
-            &["removing 1 trees and "][..],
+            &["removing 1 tree and "][..],
         ),
         (
             &["cache", "gc", "--max-age", "0s", "-v"],
-            &["removing 1 trees and ", "\ntree "],
+            &["removing 1 tree and ", "\ntree "],
         ),
         (
             &["cache", "evict", "--all-unused"],
-            &["removing 1 trees and "],
+            &["removing 1 tree and "],
         ),
     ] {
         prepare();
@@ -281,7 +281,7 @@ fn a_collection_tells_its_plan_before_it_removes_anything() {
         );
         assert!(!said.contains("removed"), "{gc:?}: {said}");
         collector.signal("CONT");
-        collector.end().exits(0).mentions("removed 1 trees");
+        collector.end().exits(0).mentions("removed 1 tree");
     }
 }
 

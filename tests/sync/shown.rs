@@ -1,6 +1,7 @@
 //! What is shown while work goes on: bars on a terminal, lines elsewhere.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -279,4 +280,51 @@ fn a_failed_build_leaves_no_spinner_while_others_go_on() {
         "{shown}"
     );
     assert!(!shown.contains(bad), "{shown}");
+}
+
+#[test]
+fn what_finds_nothing_to_do_says_so() {
+    let (mut sandbox, _server) = served();
+    let project = sandbox.project("p", &manifest(&[THUMB]));
+    sandbox.run(&project, &["sync"]).exits(0);
+    let remote = format!("file://{}", sandbox.path("remote").display());
+    sandbox.set("SYSROOT_REMOTE", &remote);
+    sandbox.set("SYSROOT_REMOTE_ACCESS", "read-write");
+    for arguments in [
+        &["cache", "push"][..],
+        &["cache", "push", "--target", THUMB],
+    ] {
+        let said = sandbox.run(&project, arguments).exits(0);
+        assert_eq!(said.out, "");
+        said.mentions("nothing to push: ");
+    }
+    // A rustup that keeps both of its lists, and says what it is asked to do.
+    let bin = sandbox.path("bin");
+    fs::create_dir(&bin).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncd '{}'\necho \"$1 $2\" >> asked\ncase \"$1 $2\" in\n*' list') cat $1 2>/dev/null;;\n\
+         'toolchain link') echo \"$3\" > toolchain;;\n\
+         'override set') echo \"$4   $5\" > override;;\n*) rm $1;;\nesac\nexit 0\n",
+        bin.display()
+    );
+    fs::write(bin.join("rustup"), script).unwrap();
+    fs::set_permissions(bin.join("rustup"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), sandbox.env["PATH"]);
+    sandbox.set("PATH", &path);
+    let unlink = |text: &str| {
+        sandbox.run(&project, &["unlink"]).exits(0).mentions(text);
+    };
+    // The user's own choice for the directory is not ours to undo.
+    fs::write(
+        bin.join("override"),
+        format!("{}\tstable\n", project.display()),
+    )
+    .unwrap();
+    unlink("nothing was linked");
+    let asked = fs::read_to_string(bin.join("asked")).unwrap();
+    assert_eq!(asked, "override list\ntoolchain list\n");
+    sandbox.run(&project, &["link"]).exits(0);
+    unlink("rustup no longer uses");
+    assert!(!bin.join("override").exists() && !bin.join("toolchain").exists());
+    unlink("nothing was linked");
 }

@@ -209,6 +209,10 @@ fn the_cache_says_what_it_has() {
         .json();
     assert_eq!(size["trees"], 5);
     assert_eq!(size["projects"], 1);
+    sandbox
+        .run(&project, &["cache", "size"])
+        .exits(0)
+        .mentions(" of 5 trees, used by 1 project\n");
     let dir = sandbox.run(&project, &["cache", "dir"]).exits(0);
     assert_eq!(Path::new(dir.out.trim()), sandbox.path("cache"));
 }

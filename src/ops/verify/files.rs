@@ -8,15 +8,15 @@ use super::finding::{Finding, Place, Problem};
 use super::subject::Subject;
 use crate::lock::Difference;
 use crate::ops::OpsError;
-use crate::types::{Class, Diagnostic as _};
+use crate::types::{Class, Diagnostic as _, counted};
 
 /// Whether there is a lock, and one that can be read.
 pub(super) fn lock(subject: &Subject<'_>) -> Result<Option<Finding>, OpsError> {
     let files = subject.files;
     Ok(Some(match &subject.lock.meaning {
         Ok(Some(file)) => {
-            let targets = file.lock.targets.len();
-            Finding::Good(format!("present and well-formed, {targets} targets"))
+            let targets = counted(file.lock.targets.len(), "target");
+            Finding::Good(format!("present and well-formed, {targets}"))
         }
         Ok(None) => {
             // There is no file to show it at but the one beside it.
@@ -138,6 +138,7 @@ pub(super) fn specs(subject: &Subject<'_>) -> Result<Option<Finding>, OpsError> 
     } else if subject.lock_file().is_none() {
         Finding::NotJudged("there is no lock to compare them with".to_owned())
     } else {
-        Finding::Good(format!("{} files as locked", subject.specs.len()))
+        let files = counted(subject.specs.len(), "file");
+        Finding::Good(format!("{files} as locked"))
     }))
 }

@@ -18,7 +18,7 @@ use crate::ops::{Context, OpsError, signature, sync, system};
 use crate::plan::{Plan, StoreIndex, component_id, plan};
 use crate::store::Store;
 use crate::sys::fs;
-use crate::types::{Class, Diagnostic as _, REFILL, Triple};
+use crate::types::{Class, Diagnostic as _, REFILL, Triple, counted};
 
 /// What the store has of a lock, for one host.
 pub(super) struct Stored {
@@ -151,7 +151,8 @@ pub(super) fn output(subject: &Subject<'_>) -> Result<Option<Finding>, OpsError>
 }
 
 fn as_locked(files: usize, parts: usize) -> String {
-    format!("{files} files in {parts} parts as locked")
+    let (files, parts) = (counted(files, "file"), counted(parts, "part"));
+    format!("{files} in {parts} as locked")
 }
 
 /// How many files, links and programs some areas have.
@@ -232,8 +233,8 @@ pub(super) fn store(subject: &Subject<'_>) -> Result<Option<Finding>, OpsError> 
         }
     }
     Ok(Some(if bad.is_empty() {
-        let trees = trees.len();
-        Finding::Good(format!("{count} files in {trees} trees, every byte read"))
+        let (files, trees) = (counted(count, "file"), counted(trees.len(), "tree"));
+        Finding::Good(format!("{files} in {trees}, every byte read"))
     } else {
         Finding::bad(Class::Integrity, bad)
     }))
