@@ -138,9 +138,9 @@ pub fn doctor(
 
 /// Whether the cache can be used, and what its file system can do.
 fn cache(cx: &Context<'_>, project: &Path) -> Vec<Checkup> {
-    let opened = cx.store().and_then(|store| {
+    let opened = cx.store().map(|store| {
         let staging = store.stage(cx.observer, cx.cancel);
-        Ok((store, staging))
+        (store, staging)
     });
     let place = cx.settings.cache.display();
     match opened {

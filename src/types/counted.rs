@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 /// A number and what it counts, a noun whose plural ends with `s`: `1 tree`,
 /// `2 trees`.
-pub fn counted<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     let s = if number == N::from(1) { "" } else { "s" };
     format!("{number} {noun}{s}")
 }
