@@ -2,6 +2,7 @@
 //! is killed.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -192,11 +193,16 @@ fn case_101_a_stopped_holder_is_waited_for_and_named_and_nothing_is_stolen() {
         .arg("-o")
         .arg(&lock)
         .args(["sleep", "600"])
+        // A group of its own, so that the sleeper dies with it.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let signal = |pid: u32, signal: &str| {
+    let signal = |signal: &str, whom: String| {
         let mut kill = std::process::Command::new("kill");
-        let sent = kill.args([signal, &pid.to_string()]).status();
+        let sent = kill.args([signal, "--", &whom]).status();
         assert!(sent.unwrap().success());
     };
     let other = fs::File::open(&lock).unwrap();
@@ -204,14 +210,14 @@ fn case_101_a_stopped_holder_is_waited_for_and_named_and_nothing_is_stolen() {
         other.unlock().unwrap();
         std::thread::sleep(Duration::from_millis(10));
     }
-    signal(holder.id(), "-STOP");
+    signal("-STOP", holder.id().to_string());
     fs::remove_dir_all(first.join(".sysroot")).unwrap();
     let mut command = sandbox.command(&first, &["sync"]);
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut waiting = command.spawn().unwrap();
     std::thread::sleep(Duration::from_millis(2500));
     assert!(waiting.try_wait().unwrap().is_none(), "the lock was stolen");
-    signal(holder.id(), "-KILL");
+    signal("-KILL", format!("-{}", holder.id()));
     holder.wait().unwrap();
     let output = waiting.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
