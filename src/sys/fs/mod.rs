@@ -1,7 +1,7 @@
 //! File operations: bounded reads, and every mutation of the file system.
 //!
 //! Each error names its path. Each mutating function passes one fault point
-//! ([`call`]), so nothing that changes a file may be called elsewhere
+//! (`call`), so nothing that changes a file may be called elsewhere
 //! (`clippy.toml` bars the `std::fs` equivalents).
 #![expect(
     clippy::disallowed_methods,
