@@ -201,8 +201,8 @@ impl Store {
     /// Whether a project has a record, or can have none: a store that we cannot
     /// write to is collected by somebody else.
     pub fn knows(&self, project: &Path) -> bool {
-        let dir = self.layout().roots();
-        dir.join(name(project)).exists() || !fs::is_writable(&dir)
+        let record = self.layout().roots().join(name(project));
+        record.exists() || !fs::is_writable(self.layout().root())
     }
 
     /// All readable project records.

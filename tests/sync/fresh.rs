@@ -142,6 +142,11 @@ fn a_project_that_was_moved_is_known_to_the_collector_after_a_sync() {
     said.mentions("removed 0 trees");
     let said = sandbox.run(&moved, &["sync"]).exits(0);
     said.mentions("up to date");
+    // The same where somebody removed all records.
+    fs::remove_dir_all(sandbox.cache().join("roots")).unwrap();
+    sandbox.run(&moved, &["sync"]).exits(0);
+    let said = sandbox.run(&moved, &collect).exits(0);
+    said.mentions("removed 0 trees");
 }
 
 #[test]
